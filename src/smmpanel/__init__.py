@@ -1,0 +1,1 @@
+"""smmpanel: a self-hosted platform for selling social-media services."""
