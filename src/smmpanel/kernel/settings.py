@@ -1,0 +1,63 @@
+"""Every setting that a process is started with. What an operator changes while running lives in the database instead."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read from the environment (`SMMPANEL_…`, and `DATABASE_URL`); everything has a default that works on one machine."""
+
+    model_config = SettingsConfigDict(env_prefix="SMMPANEL_", env_ignore_empty=True, extra="ignore")
+
+    home: Path = Path("var")
+    """Where the embedded database, the keys and the log of a panel live."""
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    database_url: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("DATABASE_URL", "SMMPANEL_DATABASE_URL", "database_url")
+    )
+    """A PostgreSQL server's address; unset starts the embedded one in `home`."""
+    database_pool: int = Field(8, ge=2, le=200)
+    """Connections that one process may hold."""
+
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    secret_keys: SecretStr | None = None
+    """Comma-separated Fernet keys, newest first; unset keeps a generated one in `home/secret.keys`."""
+    access_token_minutes: int = Field(30, ge=1)
+    session_days: int = Field(30, ge=1)
+
+    preset: str = "tonicstools"
+    """The preset that a new panel starts from."""
+    admin_username: str | None = None
+    admin_email: str | None = None
+    admin_password: SecretStr | None = None
+
+    outgoing_allow: str = ""
+    """Comma-separated `host:port`, hosts or networks that providers may have although they are private."""
+    trusted_proxies: str = ""
+    """Comma-separated networks whose `X-Forwarded-For` is believed."""
+    secure_cookies: bool = False
+    """Set behind HTTPS: cookies are then sent over HTTPS only."""
+    api_rate_per_minute: int = Field(600, ge=1)
+    """Reseller API calls that one key may make in a minute; more are answered 429."""
+    api_burst: int = Field(120, ge=1)
+    """Calls that one key may make at once, before the rate counts."""
+
+    submission_concurrency: int = Field(50, ge=1, le=1000)
+    """Calls in flight at one provider unless the provider sets its own limit."""
+    finished_watch_days: int = Field(3, ge=0)
+    """How long finished orders are still looked at, since providers change them."""
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the panel brings its own PostgreSQL."""
+        return self.database_url is None
+
+    def networks(self, text: str) -> tuple[str, ...]:
+        """Split a comma-separated setting."""
+        return tuple(part.strip() for part in text.split(",") if part.strip())
