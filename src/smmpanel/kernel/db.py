@@ -1,0 +1,91 @@
+"""The database: one engine per panel, transactions opened by edges, and what is to happen once one is committed."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from psycopg import AsyncConnection
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+STATEMENT_TIMEOUT_MS = 60_000
+LOCK_TIMEOUT_MS = 20_000
+IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000
+
+_AFTER_COMMIT = "smmpanel_after_commit"
+
+
+class Base(DeclarativeBase):
+    """Base of all tables; names of constraints follow one rule so that migrations can name them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+def engine_url(libpq_url: str) -> str:
+    """Turn a `postgresql://` address, as everybody writes it, into the one SQLAlchemy wants."""
+    scheme, separator, rest = libpq_url.partition("://")
+    if not separator or scheme.split("+")[0] not in {"postgres", "postgresql"}:
+        raise ValueError("the database must be PostgreSQL: postgresql://user@host/name")
+    return f"postgresql+psycopg://{rest}"
+
+
+class Database:
+    """One PostgreSQL database and its pool of connections. Verbs receive sessions from here and never commit them."""
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        self.url = url
+        self.wake_sink: Callable[[Any], None] | None = None
+        """Where `jobs.wake` drops its hints; nothing listens in a process that runs no panel."""
+        self.engine: AsyncEngine = create_async_engine(
+            engine_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=30,
+            pool_recycle=1800,
+            pool_pre_ping=False,
+            connect_args={
+                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS}"
+                f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION_TIMEOUT_MS} -c timezone=UTC",
+                "application_name": "smmpanel",
+            },
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info={"database": self})
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """Open a transaction: committed at the end, rolled back if anything is raised. Then run what waits for the commit."""
+        async with self._sessions() as session:
+            async with session.begin():
+                yield session
+            for callback in session.info.pop(_AFTER_COMMIT, ()):
+                callback()
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self.engine.dispose()
+
+
+def after_commit(session: AsyncSession, callback: Callable[[], None]) -> None:
+    """Have a quick, synchronous callback run once this transaction is committed; it is forgotten if it is not.
+
+    Only hints may travel this way: the process can die between the commit and the callback.
+    """
+    session.info.setdefault(_AFTER_COMMIT, []).append(callback)
+
+
+async def psycopg_connection(session: AsyncSession) -> AsyncConnection[Any]:
+    """Return the driver's connection under a session, for COPY, pipelines and the job queue."""
+    connection = await session.connection()
+    raw = await connection.get_raw_connection()
+    driver = raw.driver_connection
+    assert isinstance(driver, AsyncConnection)
+    return driver
