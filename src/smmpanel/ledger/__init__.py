@@ -1,0 +1,35 @@
+"""Money: accounts, transfers, statements, proof. Nothing else changes a balance."""
+
+from smmpanel.ledger.accounts import UserAccounts, lock_users, open_user_accounts, panel_account
+from smmpanel.ledger.adjusting import adjust_balance
+from smmpanel.ledger.posting import (
+    InsufficientFundsError,
+    KeyReusedError,
+    LockedAccount,
+    Reason,
+    Transfer,
+    post,
+    post_fresh,
+    reverse,
+)
+from smmpanel.ledger.statements import balance_of, held_of, statement, transfers_for
+
+__all__ = [
+    "InsufficientFundsError",
+    "KeyReusedError",
+    "LockedAccount",
+    "Reason",
+    "Transfer",
+    "UserAccounts",
+    "adjust_balance",
+    "balance_of",
+    "held_of",
+    "lock_users",
+    "open_user_accounts",
+    "panel_account",
+    "post",
+    "post_fresh",
+    "reverse",
+    "statement",
+    "transfers_for",
+]

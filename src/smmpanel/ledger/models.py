@@ -113,5 +113,5 @@ REFUSE_EDITS_OF_TRANSFERS = """
 CREATE TRIGGER ledger_transfers_are_final BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transfers
 FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_edits()
 """
-event.listen(LedgerTransfer.__table__, "after_create", DDL(REFUSE_EDITS.replace("%", "%%")))
-event.listen(LedgerTransfer.__table__, "after_create", DDL(REFUSE_EDITS_OF_TRANSFERS))
+event.listen(LedgerTransfer.__table__, "after_create", DDL(REFUSE_EDITS))  # type: ignore[no-untyped-call]
+event.listen(LedgerTransfer.__table__, "after_create", DDL(REFUSE_EDITS_OF_TRANSFERS))  # type: ignore[no-untyped-call]

@@ -1,0 +1,13 @@
+"""All tables of all features, for migrations."""
+
+import smmpanel.accounts.models
+import smmpanel.catalog.models
+import smmpanel.kernel.facts
+import smmpanel.kernel.options
+import smmpanel.ledger.models
+import smmpanel.notifications.models
+import smmpanel.orders.models
+import smmpanel.providers.models  # noqa: F401
+from smmpanel.kernel.db import Base
+
+metadata = Base.metadata

@@ -1,0 +1,37 @@
+"""Staff credit or debit a wallet by hand: with a reason, on the record."""
+
+from decimal import Decimal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.money import Money
+from smmpanel.ledger.accounts import lock_users, panel_account
+from smmpanel.ledger.models import AccountKind
+from smmpanel.ledger.posting import Reason, Transfer, post
+
+REASON_LENGTH_MAX = 500
+
+
+async def adjust_balance(session: AsyncSession, user_id: int, amount: Money, *, reason: str, key: str) -> bool:
+    """Add `amount` to a wallet, or take it away if negative; `False` if this key did it before.
+
+    Raises `InsufficientFundsError` if more would be taken than is there. The caller checks the permission and audits.
+    """
+    if amount.amount == Decimal(0):
+        raise InvalidInputError(field="amount", reason="must not be zero")
+    if not reason.strip() or len(reason) > REASON_LENGTH_MAX:
+        raise InvalidInputError(field="reason", reason=f"is needed, at most {REASON_LENGTH_MAX} characters")
+    panel_side = await panel_account(session, AccountKind.ADJUSTMENTS, amount.currency)
+    wallet = (await lock_users(session, [user_id], amount.currency))[user_id].wallet.id
+    debit, credit = (panel_side, wallet) if amount.amount > 0 else (wallet, panel_side)
+    transfer = Transfer(
+        key=f"adjustment:{key}",
+        reason=Reason.ADJUSTMENT,
+        debit=debit,
+        credit=credit,
+        amount=abs(amount.amount),
+        subject=f"user:{user_id}",
+        note=reason.strip(),
+    )
+    return (await post(session, [transfer]))[0]

@@ -1,0 +1,227 @@
+"""Posting transfers: the only way in which money moves, and the only writer of the ledger's tables.
+
+The shape (keys compared with their content, accounts locked in one order, the balance after each movement) follows what
+Formance Ledger and TigerBeetle document of theirs.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smmpanel.kernel.errors import ConflictError, PanelError
+from smmpanel.kernel.money import LIMIT, UNIT, CurrencyMismatchError, Money
+from smmpanel.ledger.models import LedgerAccount, LedgerTransfer
+
+
+class Reason(StrEnum):
+    """Why money moved, in a word that statements translate."""
+
+    ORDER_HOLD = "order_hold"
+    ORDER_EARNED = "order_earned"
+    ORDER_REFUND = "order_refund"
+    ORDER_CORRECTION = "order_correction"
+    ADJUSTMENT = "adjustment"
+    DEPOSIT = "deposit"
+    REVERSAL = "reversal"
+
+
+class InsufficientFundsError(PanelError):
+    """An account that may not go below zero would have."""
+
+    code, status, message = "insufficient_funds", 402, "The balance is {available}, but {needed} are needed."
+
+    def __init__(self, *, needed: Money, available: Money) -> None:
+        super().__init__(needed=needed, available=available)
+        self.needed, self.available = needed, available
+
+
+class KeyReusedError(ConflictError):
+    """The key stands for another movement already."""
+
+    code, message = "key_reused", "The key {key!r} was used for something else."
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A movement to post: `amount` from the debit account to the credit account, once under this key."""
+
+    key: str
+    reason: Reason
+    debit: int
+    credit: int
+    amount: Decimal
+    subject: str
+    note: str | None = None
+    reverses: int | None = None
+
+    def __post_init__(self) -> None:
+        assert self.debit != self.credit, "a transfer to oneself hides a bug in the caller"
+        assert isinstance(self.amount, Decimal)
+        assert 0 < self.amount < LIMIT, "amounts are positive; a movement back is a transfer the other way"
+        assert self.amount == self.amount.quantize(UNIT), "amounts have six places; the caller rounds, and says how"
+
+
+@dataclass(slots=True)
+class LockedAccount:
+    """An account as read under lock; `balance` runs along with what is posted and is `None` for the panel's own."""
+
+    id: int
+    owner_id: int | None
+    kind: str
+    currency: str
+    balance: Decimal | None
+    may_go_negative: bool
+
+
+_COLUMNS = (
+    LedgerAccount.id,
+    LedgerAccount.owner_id,
+    LedgerAccount.kind,
+    LedgerAccount.currency,
+    LedgerAccount.balance,
+    LedgerAccount.may_go_negative,
+)
+
+
+async def lock_accounts(session: AsyncSession, account_ids: Iterable[int]) -> dict[int, LockedAccount]:
+    """Read accounts, those with a balance under lock, in id order so that two of us cannot cross."""
+    ids = list(set(account_ids))
+    # NO KEY UPDATE, so that inserts pointing at these rows need not wait.
+    with_balance = (
+        select(*_COLUMNS)
+        .where(LedgerAccount.id.in_(ids), LedgerAccount.balance.is_not(None))
+        .order_by(LedgerAccount.id)
+        .with_for_update(key_share=True)
+    )
+    without = select(*_COLUMNS).where(LedgerAccount.id.in_(ids), LedgerAccount.balance.is_(None))
+    found = [LockedAccount(*row) for row in (await session.execute(with_balance)).tuples()]
+    if len(found) < len(ids):
+        found += [LockedAccount(*row) for row in (await session.execute(without)).tuples()]
+    assert len(found) == len(ids), "an account does not exist"
+    return {account.id: account for account in found}
+
+
+async def post(session: AsyncSession, transfers: Sequence[Transfer]) -> list[bool]:
+    """Post transfers in order, all or none, and say for each whether it was new.
+
+    A key seen before with the same content is `False` and moves nothing; with other content it raises `KeyReusedError`.
+    Raises `InsufficientFundsError` if an account that may not go below zero would have.
+    """
+    if not transfers:
+        return []
+    accounts = await lock_accounts(session, {side for item in transfers for side in (item.debit, item.credit)})
+    known = await _known(session, [item.key for item in transfers])
+    fresh: list[Transfer] = []
+    answers = []
+    for item in transfers:
+        before = known.get(item.key)
+        if before is not None and before != _content(item):
+            raise KeyReusedError(key=item.key)
+        answers.append(before is None)
+        if before is None:
+            fresh.append(item)
+            known[item.key] = _content(item)
+    await post_fresh(session, accounts, fresh)
+    return answers
+
+
+async def _known(session: AsyncSession, keys: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    row = LedgerTransfer
+    found = select(row.key, row.reason, row.debit_id, row.credit_id, row.amount, row.subject, row.reverses).where(
+        row.key.in_(keys)
+    )
+    return {key: tuple(content) for key, *content in (await session.execute(found)).tuples()}
+
+
+def _content(item: Transfer) -> tuple[Any, ...]:
+    return (item.reason.value, item.debit, item.credit, item.amount, item.subject, item.reverses)
+
+
+async def post_fresh(session: AsyncSession, accounts: dict[int, LockedAccount], transfers: Sequence[Transfer]) -> None:
+    """Post transfers whose keys are certainly new, on accounts that are locked already."""
+    if not transfers:
+        return
+    rows = [_apply(accounts, item) for item in transfers]
+    touched = sorted(
+        {side for item in transfers for side in (item.debit, item.credit) if accounts[side].balance is not None}
+    )
+    if touched:
+        await session.execute(_WRITE_BALANCES, {"ids": touched, "balances": [accounts[one].balance for one in touched]})
+    await session.execute(
+        _INSERT, {name: list(column) for name, column in zip(_NAMES, zip(*rows, strict=True), strict=True)}
+    )
+
+
+def _apply(accounts: dict[int, LockedAccount], item: Transfer) -> tuple[Any, ...]:
+    debit, credit = accounts[item.debit], accounts[item.credit]
+    if debit.currency != credit.currency:
+        raise CurrencyMismatchError(f"{debit.currency} and {credit.currency}")
+    if debit.balance is not None:
+        if debit.balance < item.amount and not debit.may_go_negative:
+            raise InsufficientFundsError(
+                needed=Money(item.amount, debit.currency), available=Money(debit.balance, debit.currency)
+            )
+        debit.balance -= item.amount
+    if credit.balance is not None:
+        credit.balance += item.amount
+    return (
+        item.key,
+        item.reason.value,
+        item.debit,
+        item.credit,
+        item.amount,
+        debit.balance,
+        credit.balance,
+        item.subject,
+        item.note,
+        item.reverses,
+    )
+
+
+_NAMES = (
+    "keys",
+    "reasons",
+    "debits",
+    "credits",
+    "amounts",
+    "debit_balances",
+    "credit_balances",
+    "subjects",
+    "notes",
+    "reversed_ids",
+)
+
+_WRITE_BALANCES = text(
+    "UPDATE ledger_accounts a SET balance = v.balance"
+    " FROM unnest(CAST(:ids AS bigint[]), CAST(:balances AS numeric[])) AS v(id, balance) WHERE a.id = v.id"
+)
+_INSERT = text(
+    "INSERT INTO ledger_transfers (key, reason, debit_id, credit_id, amount, debit_balance, credit_balance, subject, note, reverses)"
+    " SELECT * FROM unnest(CAST(:keys AS text[]), CAST(:reasons AS text[]), CAST(:debits AS bigint[]), CAST(:credits AS bigint[]),"
+    " CAST(:amounts AS numeric[]), CAST(:debit_balances AS numeric[]), CAST(:credit_balances AS numeric[]),"
+    " CAST(:subjects AS text[]), CAST(:notes AS text[]), CAST(:reversed_ids AS bigint[]))"
+)
+
+
+async def reverse(session: AsyncSession, transfer_id: int, *, note: str) -> bool:
+    """Move a transfer's money back, once; `False` if that was done before."""
+    row = LedgerTransfer
+    found = (
+        await session.execute(select(row.debit_id, row.credit_id, row.amount, row.subject).where(row.id == transfer_id))
+    ).one()
+    back = Transfer(
+        key=f"transfer:{transfer_id}:reversal",
+        reason=Reason.REVERSAL,
+        debit=found.credit_id,
+        credit=found.debit_id,
+        amount=found.amount,
+        subject=found.subject,
+        note=note,
+        reverses=transfer_id,
+    )
+    return (await post(session, [back]))[0]

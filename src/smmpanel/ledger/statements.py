@@ -1,0 +1,143 @@
+"""Reading the ledger: balances and statements."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, Subquery, select, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smmpanel.kernel.money import Money
+from smmpanel.kernel.paging import PAGE_SIZE, Paged, key_from, paged
+from smmpanel.ledger.models import AccountKind, LedgerAccount, LedgerTransfer
+
+
+@dataclass(frozen=True, slots=True)
+class StatementLine:
+    """One movement on a wallet; `amount` is signed, balances are before and after it."""
+
+    id: int
+    at: datetime
+    reason: str
+    subject: str
+    note: str | None
+    amount: Money
+    balance_before: Money
+    balance_after: Money
+
+
+async def balance_of(session: AsyncSession, user_id: int, currency: str) -> Money:
+    """Return what is in a user's wallet."""
+    return await _balance(session, user_id, AccountKind.WALLET, currency)
+
+
+async def held_of(session: AsyncSession, user_id: int, currency: str) -> Money:
+    """Return what is held for a user's open orders."""
+    return await _balance(session, user_id, AccountKind.HELD, currency)
+
+
+async def _balance(session: AsyncSession, user_id: int, kind: AccountKind, currency: str) -> Money:
+    found = await session.scalar(_own(user_id, kind, currency).with_only_columns(LedgerAccount.balance))
+    return Money(found or Decimal(0), currency)
+
+
+def _own(user_id: int, kind: AccountKind, currency: str) -> Select[int]:
+    return select(LedgerAccount.id).where(
+        LedgerAccount.owner_id == user_id, LedgerAccount.kind == kind.value, LedgerAccount.currency == currency
+    )
+
+
+async def statement(
+    session: AsyncSession, user_id: int, currency: str, *, after: str | None = None, size: int = PAGE_SIZE
+) -> Paged[StatementLine]:
+    """Return a page of a wallet's movements, newest first."""
+    wallet = await session.scalar(_own(user_id, AccountKind.WALLET, currency))
+    if wallet is None:
+        return Paged([], None)
+    key = key_from(after)
+    # Each side has its own index; together they are merged, so a page costs two short index scans.
+    row = LedgerTransfer
+    out = _side(row.debit_id == wallet, -row.amount, row.debit_balance, key, size)
+    back = _side(row.credit_id == wallet, row.amount, row.credit_balance, key, size)
+    both = union_all(select(out), select(back)).subquery()
+    rows = (await session.execute(select(both).order_by(both.c.id.desc()).limit(size + 1))).all()
+    lines = [
+        StatementLine(
+            id=one.id,
+            at=one.created_at,
+            reason=one.reason,
+            subject=one.subject,
+            note=one.note,
+            amount=Money(one.signed, currency),
+            balance_before=Money(one.balance - one.signed, currency),
+            balance_after=Money(one.balance, currency),
+        )
+        for one in rows
+    ]
+    return paged(lines, size, [line.id for line in lines])
+
+
+def _side(
+    side: ColumnElement[bool],
+    signed: SQLColumnExpression[Decimal],
+    balance: SQLColumnExpression[Decimal | None],
+    before: int | None,
+    size: int,
+) -> Subquery:
+    row = LedgerTransfer
+    found = select(
+        row.id, row.created_at, row.reason, row.subject, row.note, signed.label("signed"), balance.label("balance")
+    ).where(side)
+    if before is not None:
+        found = found.where(row.id < before)
+    return found.order_by(row.id.desc()).limit(size + 1).subquery()
+
+
+@dataclass(frozen=True, slots=True)
+class TransferLine:
+    """One transfer with both its sides, as staff see it."""
+
+    id: int
+    at: datetime
+    key: str
+    reason: str
+    debit: str
+    credit: str
+    amount: Money
+    note: str | None
+
+
+async def transfers_for(session: AsyncSession, subject: str, *, limit: int = 200) -> list[TransferLine]:
+    """Return what moved for one subject, such as `order:123`, oldest first."""
+    row, debit, credit = LedgerTransfer, LedgerAccount.__table__.alias("d"), LedgerAccount.__table__.alias("c")
+    found = (
+        select(
+            row.id,
+            row.created_at,
+            row.key,
+            row.reason,
+            debit.c.kind.label("debit"),
+            credit.c.kind.label("credit"),
+            row.amount,
+            debit.c.currency,
+            row.note,
+        )
+        .join(debit, debit.c.id == row.debit_id)
+        .join(credit, credit.c.id == row.credit_id)
+        .where(row.subject == subject)
+        .order_by(row.id)
+        .limit(limit)
+    )
+    return [
+        TransferLine(
+            one.id,
+            one.created_at,
+            one.key,
+            one.reason,
+            one.debit,
+            one.credit,
+            Money(one.amount, one.currency),
+            one.note,
+        )
+        for one in await session.execute(found)
+    ]

@@ -1,0 +1,91 @@
+"""Fixtures that all tests share: a real PostgreSQL, a fresh database per test, a panel on it."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from cryptography.fernet import Fernet
+
+from smmpanel.entrypoints.embedded import EmbeddedPostgres
+from smmpanel.entrypoints.migrating import migrate
+from smmpanel.kernel.crypto import Vault
+from smmpanel.kernel.db import Database
+from smmpanel.kernel.http import Outgoing
+from smmpanel.kernel.panel import Panel
+from smmpanel.kernel.settings import Settings
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL server of this test process alone, not durable."""
+    server = EmbeddedPostgres(
+        tmp_path_factory.mktemp("pg"),
+        options={"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"},
+    )
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_url(postgres: EmbeddedPostgres) -> str:
+    """A database with all migrations applied, to be copied and left alone."""
+    migrate(postgres.url)
+    return postgres.url
+
+
+def _admin(url: str) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(url, dbname="postgres", autocommit=True)
+
+
+def _with_database(url: str, name: str) -> str:
+    scheme, _, rest = url.partition("://")
+    before, mark, query = rest.partition("?")
+    return f"{scheme}://{before.rsplit('/', 1)[0]}/{name}{mark}{query}"
+
+
+@pytest.fixture
+def database_url(migrated_url: str) -> Iterator[str]:
+    """The address of a fresh, migrated database for one test."""
+    source = psycopg.conninfo.conninfo_to_dict(migrated_url)["dbname"]
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    with _admin(migrated_url) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}" STRATEGY FILE_COPY')
+    yield _with_database(migrated_url, name)
+    with _admin(migrated_url) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    """A fresh database."""
+    database = Database(database_url, pool_size=20)
+    yield database
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+def vault() -> Vault:
+    """A key ring of one key."""
+    return Vault([Fernet.generate_key().decode()])
+
+
+@pytest.fixture
+async def panel(db: Database, database_url: str, vault: Vault, tmp_path: Path) -> AsyncIterator[Panel]:
+    """A panel in US dollars that may call servers on this machine."""
+    settings = Settings(home=tmp_path, database_url=database_url, outgoing_allow="127.0.0.1")  # type: ignore[arg-type]
+    http = Outgoing(allow=("127.0.0.1",))
+    yield Panel(settings=settings, currency="USD", db=db, vault=vault, http=http)
+    await http.close()
+
+
+@pytest.fixture(scope="session")
+def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
+    """The plain loop: psycopg needs a selector loop, and tests need no faster one."""
+    return asyncio.DefaultEventLoopPolicy()
