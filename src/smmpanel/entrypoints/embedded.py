@@ -36,6 +36,7 @@ MAJOR_VERSION = "18"
 SOCKET_PATH_BYTES = 107 if LINUX else 103
 START_SECONDS = 300
 STOP_SECONDS = 60
+VANISH_SECONDS = 2
 LOG_BYTES_MAX = 10 * 1024 * 1024
 _POLL_SECONDS = 0.02
 
@@ -46,7 +47,7 @@ SELECT 'CREATE ROLE {PANEL_ROLE} LOGIN CREATEDB'
 GRANT pg_monitor, pg_checkpoint TO {PANEL_ROLE};
 SELECT 'CREATE DATABASE {PANEL_DATABASE} OWNER {PANEL_ROLE}'
  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{PANEL_DATABASE}') \\gexec
-"""  # noqa: S608
+"""
 
 
 class EmbeddedPostgresError(RuntimeError):
@@ -79,10 +80,7 @@ class EmbeddedPostgres:
         with self._guard():
             self._take_hold()
             try:
-                if self._postmaster() is None:
-                    self._start_server(user)
-                self._await_ready(None)
-                self._prepare_database()
+                self._reach(user)
             except BaseException:
                 self._drop_hold()
                 raise
@@ -181,6 +179,26 @@ class EmbeddedPostgres:
             os.close(descriptor)
 
     # Starting ---------------------------------------------------------------------------------------------------
+
+    def _reach(self, user: PostgresUser) -> None:
+        # What is found running may be dying at this moment. Hence again, but only if it is indeed gone.
+        for tries_left in (2, 1, 0):
+            if self._postmaster() is None:
+                self._start_server(user)
+            try:
+                self._await_ready(None)
+                self._prepare_database()
+            except EmbeddedPostgresError:
+                if tries_left == 0 or not self._vanishes():
+                    raise
+            else:
+                return
+
+    def _vanishes(self) -> bool:
+        deadline = time.monotonic() + VANISH_SECONDS
+        while self._postmaster() is not None and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        return self._postmaster() is None
 
     def _start_server(self, user: PostgresUser) -> None:
         if not user.is_us:
