@@ -1,0 +1,61 @@
+# Everything a clone needs. `make run` starts the panel; the rest is for those who change it.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Wheels only: building a package would fetch tools that nobody has pinned.
+PIP_OPTIONS := --quiet --disable-pip-version-check --only-binary=:all:
+PIP := $(BIN)/python -m pip install $(PIP_OPTIONS)
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links
+TESTS :=
+
+.PHONY: help run test check format bench requirements clean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run ## start the panel on http://127.0.0.1:8000 (SMMPANEL_HOST, SMMPANEL_PORT, SMMPANEL_HOME)
+	@exec $(BIN)/python -m smmpanel.entrypoints.supervisor
+
+test: $(VENV)/.dev ## run the tests (TESTS="tests/ledger -k posting" for some)
+	$(BIN)/python -m pytest -n auto $(TESTS)
+
+check: $(VENV)/.dev ## check format, style, types and import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev ## measure, each figure against what this machine can do
+	$(BIN)/python -m benchmarks
+
+requirements: ## write requirements/*.txt anew from pyproject.toml (needs uv)
+	$(COMPILE) --group build pyproject.toml -o requirements/run.txt
+	$(COMPILE) --group build --group dev --constraint requirements/run.txt pyproject.toml -o requirements/dev.txt
+
+clean: ## remove the environment and caches; never the panel's data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build
+
+# Each stamp is written last: an installation that was broken off is done again.
+$(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/.made
+	@echo "Installing the panel ..."
+	@$(PIP) --require-hashes -r requirements/run.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	@echo "Installing what checks and tests need ..."
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.made:
+	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		"$$python" -m venv --clear $(VENV) && touch $@ && exit 0; \
+		echo "$$python could not make an environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; \
+	done; echo "smmpanel needs Python 3.11 or newer (set PYTHON=/path/to/python3 if it is not on the path)" >&2; exit 1
