@@ -73,6 +73,10 @@ class ProviderThrottle(Base):
     refilled_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     blocked_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     """Set when the provider itself asked us to wait."""
+    blocked_seconds: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """How long it last made us wait; asked again soon after, we wait twice as long."""
+    patient_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """Since when a call that is not urgent has found nothing left, so that a long queue of orders cannot starve it."""
 
 
 class ProviderLease(Base):

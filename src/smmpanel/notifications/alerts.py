@@ -1,0 +1,78 @@
+"""Alerts for staff: raised by whoever notices, counted while they last, cleared when they are over."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smmpanel.kernel.facts import on
+from smmpanel.kernel.logging import get_logger
+from smmpanel.kernel.paging import PAGE_SIZE, PAGE_SIZE_MAX, Paged, key_from, paged
+from smmpanel.kernel.panel import Panel
+from smmpanel.ledger.proving import BooksDiffer
+from smmpanel.notifications.models import Alert, AlertLevel
+
+log = get_logger()
+
+BOOKS_DIFFER = "books_differ"
+
+
+async def raise_alert(session: AsyncSession, kind: str, subject: str, level: AlertLevel, **fields: Any) -> bool:
+    """Tell staff of something; while it is open, further calls only count up and refresh its fields.
+
+    Returns whether it is new. Secrets must not be passed in.
+    """
+    raised = insert(Alert).values(kind=kind, subject=subject, level=level, fields=to_jsonable_python(fields))
+    counted = raised.on_conflict_do_update(
+        index_elements=[Alert.kind, Alert.subject],
+        index_where=Alert.cleared_at.is_(None),
+        set_={
+            "level": raised.excluded.level,
+            "fields": raised.excluded.fields,
+            "last_raised_at": func.now(),
+            "times": Alert.times + 1,
+        },
+    ).returning(Alert.times)
+    times = (await session.execute(counted)).scalar_one()
+    if times == 1:
+        log.warning("alert_raised", kind=kind, subject=subject, level=level.value)
+    return times == 1
+
+
+async def clear_alert(session: AsyncSession, kind: str, subject: str) -> bool:
+    """Close the open alert of this kind about this subject; returns whether there was one."""
+    cleared = (
+        update(Alert)
+        .where(Alert.kind == kind, Alert.subject == subject, Alert.cleared_at.is_(None))
+        .values(cleared_at=func.now())
+        .returning(Alert.id)
+        .execution_options(synchronize_session=False)
+    )
+    return (await session.execute(cleared)).first() is not None
+
+
+async def open_alerts(session: AsyncSession, *, after: str | None = None, size: int = PAGE_SIZE) -> Paged[Alert]:
+    """Return what is open, newest first."""
+    size = min(size, PAGE_SIZE_MAX)
+    wanted = select(Alert).where(Alert.cleared_at.is_(None)).order_by(Alert.id.desc()).limit(size + 1)
+    if (key := key_from(after)) is not None:
+        wanted = wanted.where(Alert.id < key)
+    rows: Sequence[Alert] = (await session.scalars(wanted.execution_options(populate_existing=True))).all()
+    return paged(rows, size, [row.id for row in rows])
+
+
+@on(BooksDiffer)
+async def alert_that_books_differ(panel: Panel, fact: BooksDiffer) -> None:
+    """Tell staff that the books do not hold. Told twice, it is still one alert."""
+    async with panel.db.transaction() as session:
+        await raise_alert(
+            session,
+            BOOKS_DIFFER,
+            "ledger",
+            AlertLevel.CRITICAL,
+            differences=fact.differences,
+            first=fact.first,
+        )
