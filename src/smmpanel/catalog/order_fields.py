@@ -10,7 +10,7 @@ from smmpanel.catalog.links import check_link
 from smmpanel.catalog.order_faults import OrderFault, OrderFieldError
 
 WORD_MAX = 255
-LINES_MAX = 500_000
+LINES_LENGTH_MAX = 500_000
 """Longest list of comments or names, in characters: some five thousand comments of usual length."""
 BEYOND_ANY_LIMIT = 10**18
 _DIGITS_MAX = 18

@@ -8,8 +8,14 @@ from enum import StrEnum
 
 from smmpanel.catalog.links import check_link
 from smmpanel.catalog.order_faults import OrderFault, OrderFieldError
-from smmpanel.catalog.order_fields import BEYOND_ANY_LIMIT, Field, FieldKind, read_field, whole_number
-from smmpanel.catalog.order_fields import LINES_MAX as LINES_LENGTH_MAX
+from smmpanel.catalog.order_fields import (
+    BEYOND_ANY_LIMIT,
+    LINES_LENGTH_MAX,
+    Field,
+    FieldKind,
+    read_field,
+    whole_number,
+)
 
 QUANTITY_MAX = 1_000_000_000
 """No order bills more than this, all runs and posts together, whatever a service's maximum says."""
@@ -18,9 +24,8 @@ INTERVAL_MINUTES_MAX = 7 * 24 * 60
 POSTS_MAX = 10_000
 ANSWER_MAX = 1000
 
-DELAYS = tuple(
-    "0 5 10 15 20 30 40 50 60 90 120 150 180 210 240 270 300 360 420 480 540 600".split()  # noqa: SIM905 - as documented
-)
+_DELAY_MINUTES = (0, 5, 10, 15, 20, 30, 40, 50, 60, 90, 120, 150, 180, 210, 240, 270, 300, 360, 420, 480, 540, 600)
+DELAYS = tuple(str(minutes) for minutes in _DELAY_MINUTES)
 
 
 class PriceBasis(StrEnum):
@@ -96,16 +101,16 @@ class OrderContent:
         return self.quantity if self.runs is None else self.quantity // self.runs
 
 
-_LINK = Field("link", FieldKind.LINK)
-_QUANTITY = Field("quantity", FieldKind.QUANTITY)
-_COMMENTS = Field("comments", FieldKind.LINES, max_length=LINES_LENGTH_MAX)
-_USERNAMES = Field("usernames", FieldKind.LINES, max_length=LINES_LENGTH_MAX)
-_USERNAME = Field("username", FieldKind.WORD)
-_COMMENT_OWNER = Field("username", FieldKind.TEXT)  # display names, which have spaces on some platforms
-
-
 def _lines(name: str) -> Field:
     return Field(name, FieldKind.LINES, max_length=LINES_LENGTH_MAX)
+
+
+_LINK = Field("link", FieldKind.LINK)
+_QUANTITY = Field("quantity", FieldKind.QUANTITY)
+_COMMENTS = _lines("comments")
+_USERNAMES = _lines("usernames")
+_USERNAME = Field("username", FieldKind.WORD)
+_COMMENT_OWNER = Field("username", FieldKind.TEXT)  # display names, which have spaces on some platforms
 
 
 _WEB_TRAFFIC_FIELDS = (
@@ -224,7 +229,8 @@ def read_order(type_slug: str, raw: Mapping[str, str], *, terms: Terms, now: dat
     if runs is not None:
         quantity *= runs
     if quantity > QUANTITY_MAX:
-        raise _above("quantity" if runs is None else "runs", "comes to more in total than", QUANTITY_MAX)
+        name = "posts" if service_type.basis is PriceBasis.PER_CHILD else "quantity" if runs is None else "runs"
+        raise _above(name, "makes the order larger than", QUANTITY_MAX)
     return OrderContent(link, link_key, quantity, values, runs, interval_minutes)
 
 
