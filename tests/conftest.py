@@ -1,6 +1,5 @@
 """Fixtures that all tests share: a real PostgreSQL, a fresh database per test, a panel on it."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
@@ -83,9 +82,3 @@ async def panel(db: Database, database_url: str, vault: Vault, tmp_path: Path) -
     http = Outgoing(allow=("127.0.0.1",))
     yield Panel(settings=settings, currency="USD", db=db, vault=vault, http=http)
     await http.close()
-
-
-@pytest.fixture(scope="session")
-def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
-    """The plain loop: psycopg needs a selector loop, and tests need no faster one."""
-    return asyncio.DefaultEventLoopPolicy()
