@@ -1,0 +1,109 @@
+"""Who acts, and what they may do. Permissions are named things, checked where the deed is done."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from smmpanel.accounts.states import Role
+from smmpanel.kernel.errors import ForbiddenError
+
+
+class Permission(StrEnum):
+    """What staff can be allowed to do, one by one."""
+
+    ORDERS_VIEW = "orders.view"
+    ORDERS_EDIT = "orders.edit"
+    ORDERS_RESEND = "orders.resend"
+    ORDERS_SETTLE = "orders.settle"
+    ORDERS_REFUND = "orders.refund"
+    USERS_VIEW = "users.view"
+    USERS_EDIT = "users.edit"
+    USERS_BALANCE = "users.balance"
+    USERS_SUSPEND = "users.suspend"
+    SERVICES_VIEW = "services.view"
+    SERVICES_EDIT = "services.edit"
+    PROVIDERS_VIEW = "providers.view"
+    PROVIDERS_EDIT = "providers.edit"
+    LEDGER_VIEW = "ledger.view"
+    SETTINGS_VIEW = "settings.view"
+    SETTINGS_EDIT = "settings.edit"
+    STAFF_VIEW = "staff.view"
+    STAFF_EDIT = "staff.edit"
+    AUDIT_VIEW = "audit.view"
+
+
+VIEW_ONLY = frozenset(permission for permission in Permission if permission.value.endswith(".view"))
+"""What view-only staff hold."""
+
+ActorKind = Literal["user", "cli", "system"]
+
+
+class MissingPermissionError(ForbiddenError):
+    """The account does not hold the permission that this takes."""
+
+    code, message = "missing_permission", "This takes the permission {permission}."
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Whoever asks for something to be done: a user, the command line, or the panel itself."""
+
+    kind: ActorKind
+    user_id: int | None
+    username: str
+    role: Role
+    permissions: frozenset[Permission]
+    api_key_id: int | None = None
+    ip: str | None = None
+
+    @classmethod
+    def cli(cls) -> "Actor":
+        """Return who acts from the command line: whoever has the machine may do everything."""
+        return cls("cli", None, "cli", Role.MASTER_ADMIN, frozenset())
+
+    @classmethod
+    def system(cls, name: str = "system") -> "Actor":
+        """Return the panel itself, acting without being asked."""
+        return cls("system", None, name, Role.MASTER_ADMIN, frozenset())
+
+    def may(self, permission: Permission) -> bool:
+        """Whether the permission is held, by name or by role."""
+        if self.role.holds_all:
+            return True
+        return self.role is Role.STAFF and permission in self.permissions
+
+    def require(self, permission: Permission) -> None:
+        """Raise `ForbiddenError` unless the permission is held."""
+        if not self.may(permission):
+            raise MissingPermissionError(permission=permission.value)
+
+    def require_over(self, role: Role) -> None:
+        """Raise `ForbiddenError` unless accounts of this role may be changed: admins by the master admin, staff by `staff.edit`."""
+        if role.holds_all and self.role is not Role.MASTER_ADMIN:
+            raise ForbiddenError
+        if role is Role.STAFF:
+            self.require(Permission.STAFF_EDIT)
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether the staff side of the panel is open at all."""
+        return self.role is not Role.CUSTOMER
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer(Actor):
+    """A signed-in user, and through which session."""
+
+    user_id: int
+    session_id: int = 0
+    email: str = ""
+    language: str = "en"
+    time_zone: str = "UTC"
+
+
+def known_permissions(names: list[str]) -> frozenset[Permission]:
+    """Read stored permissions; a name that this version does not know grants nothing."""
+    return frozenset(Permission(name) for name in names if name in _NAMES)
+
+
+_NAMES = frozenset(permission.value for permission in Permission)

@@ -1,0 +1,67 @@
+"""Who sent a request: an access token, or the session cookie with a form token. Checked on every request, in one query."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import Request
+
+from smmpanel.accounts.access import Permission, Viewer
+from smmpanel.accounts.sessions import SignInNeededError, viewer_of_cookie, viewer_of_token
+from smmpanel.accounts.signing_in import Origin
+from smmpanel.kernel.errors import PanelError
+from smmpanel.web.cookies import session_cookie
+from smmpanel.web.csrf import check_csrf
+from smmpanel.web.origins import address_of
+from smmpanel.web.transactions import panel_of
+
+_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="The access token from `/api/auth/login`.")
+BearerToken = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+async def signed_in(request: Request, bearer: BearerToken) -> Viewer:
+    """Return who sent the request. Raises `SignInNeededError`, what the account's state forbids, or `ForeignFormError`."""
+    panel = panel_of(request)
+    ip, now = address_of(request), panel.clock()
+    cookie = session_cookie(request)
+    # Looked up in a transaction of its own: the handler's has not begun, so no request holds two connections.
+    if bearer is not None:
+        async with panel.db.transaction() as session:
+            viewer = await viewer_of_token(session, panel.vault, bearer.credentials, ip=ip, now=now)
+    elif cookie is not None:
+        await check_csrf(request)
+        async with panel.db.transaction() as session:
+            viewer = await viewer_of_cookie(session, cookie, ip=ip, now=now)
+    else:
+        raise SignInNeededError
+    request.state.user_language = viewer.language
+    return viewer
+
+
+async def maybe_signed_in(request: Request) -> Viewer | None:
+    """Return who sent the request, or `None` for a visitor, or for somebody whose session or account is no longer good."""
+    try:
+        return await signed_in(request, None)
+    except PanelError:
+        return None
+
+
+def staff_with(permission: Permission) -> Callable[[Viewer], Awaitable[Viewer]]:
+    """Return the dependency of a staff route: who is signed in, if they hold the permission."""
+
+    async def allowed(viewer: CurrentViewer) -> Viewer:
+        viewer.require(permission)
+        return viewer
+
+    return allowed
+
+
+def origin_of(request: Request) -> Origin:
+    """Return where a request comes from, for the record."""
+    return Origin(address_of(request), request.headers.get("user-agent"))
+
+
+CurrentViewer = Annotated[Viewer, Depends(signed_in)]
+MaybeViewer = Annotated[Viewer | None, Depends(maybe_signed_in)]
+RequestOrigin = Annotated[Origin, Depends(origin_of)]

@@ -1,0 +1,121 @@
+"""The sign-in page, signing out, and the bare page behind it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from smmpanel.accounts.current import CurrentViewer, MaybeViewer, RequestOrigin
+from smmpanel.accounts.sessions import revoke_token
+from smmpanel.accounts.signing_in import LOGIN_MAX, WrongPasswordError, sign_in
+from smmpanel.accounts.states import AccountBannedError, AccountSuspendedError, Role
+from smmpanel.accounts.throttling import TooManyAttemptsError
+from smmpanel.kernel.i18n import marked
+from smmpanel.web.cookies import drop_session_cookie, session_cookie, set_session_cookie
+from smmpanel.web.csrf import CsrfChecked
+from smmpanel.web.errors import failure_of
+from smmpanel.web.forms import read_form
+from smmpanel.web.languages import say
+from smmpanel.web.pages import page
+from smmpanel.web.redirects import SIGN_IN_PATH, safe_target, see_other
+from smmpanel.web.transactions import CurrentPanel, Session
+
+router = APIRouter(include_in_schema=False)
+
+NAME_MISSING = marked("Enter your user name or e-mail address.")
+PASSWORD_MISSING = marked("Enter your password.")
+ROLE_NAMES = {
+    Role.CUSTOMER: marked("Customer"),
+    Role.STAFF: marked("Staff"),
+    Role.ADMIN: marked("Admin"),
+    Role.MASTER_ADMIN: marked("Master admin"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SignInPage:
+    """What accounts/sign_in.html receives: what was typed, and what was wrong with it."""
+
+    login: str = ""
+    target: str = "/"
+    login_error: str = ""
+    password_error: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HomePage:
+    """What accounts/home.html receives."""
+
+    username: str
+    email: str
+    role_name: str
+
+
+@router.get("/")
+async def show_home(request: Request, viewer: CurrentViewer) -> Response:
+    """Show who is signed in."""
+    return page(request, "accounts/home.html", HomePage(viewer.username, viewer.email, ROLE_NAMES[viewer.role]))
+
+
+@router.get(SIGN_IN_PATH)
+async def show_sign_in(request: Request, viewer: MaybeViewer) -> Response:
+    """Show the sign-in form; whoever is signed in is led on."""
+    target = safe_target(request.query_params.get("next", "/"))
+    if viewer is not None:
+        return see_other(target)
+    return page(request, "accounts/sign_in.html", SignInPage(target=target))
+
+
+@router.post(SIGN_IN_PATH)
+async def take_sign_in(request: Request, panel: CurrentPanel, origin: RequestOrigin, _csrf: CsrfChecked) -> Response:
+    """Sign in and lead on, or show the form again with what was typed and what is wrong."""
+    form = await read_form(request)
+    login, password = form.get("login", "").strip(), form.get("password", "")
+    target = safe_target(form.get("next", "/"))
+    missing = _missing(request, login, password, target)
+    if missing is not None:
+        return page(request, "accounts/sign_in.html", missing, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    lifetime = timedelta(days=panel.settings.session_days)
+    now = panel.clock()
+    try:
+        signed = await sign_in(
+            panel.db, login=login[:LOGIN_MAX], password=password, origin=origin, lifetime=lifetime, now=now
+        )
+    except (WrongPasswordError, TooManyAttemptsError, AccountSuspendedError, AccountBannedError) as error:
+        failure = failure_of(request, error)
+        # Not 401: that would promise a way of signing in that this page does not use.
+        status = HTTPStatus.UNPROCESSABLE_ENTITY if isinstance(error, WrongPasswordError) else failure.status
+        headers = {name: value for name, value in failure.headers.items() if name == "Retry-After"}
+        shown = SignInPage(login=login[:LOGIN_MAX], target=target, error=failure.message)
+        return page(request, "accounts/sign_in.html", shown, status=status, headers=headers)
+    if (old := session_cookie(request)) is not None:
+        async with panel.db.transaction() as session:
+            await revoke_token(session, old, now=now)
+    response = see_other(target)
+    set_session_cookie(request, response, signed.session.token, int(lifetime.total_seconds()))
+    return response
+
+
+@router.post("/sign-out")
+async def take_sign_out(request: Request, panel: CurrentPanel, session: Session, _csrf: CsrfChecked) -> Response:
+    """End the session, here and on the server."""
+    if (token := session_cookie(request)) is not None:
+        await revoke_token(session, token, now=panel.clock())
+    response = see_other(SIGN_IN_PATH)
+    drop_session_cookie(request, response)
+    return response
+
+
+def _missing(request: Request, login: str, password: str, target: str) -> SignInPage | None:
+    if login and password:
+        return None
+    return SignInPage(
+        login=login[:LOGIN_MAX],
+        target=target,
+        login_error="" if login else say(request, NAME_MISSING),
+        password_error="" if password else say(request, PASSWORD_MISSING),
+    )

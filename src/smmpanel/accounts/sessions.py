@@ -1,0 +1,191 @@
+"""Sessions: one per sign-in, ended at will. Cookies and access tokens are worth what their session's row says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import jwt
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smmpanel.accounts.access import Viewer, known_permissions
+from smmpanel.accounts.models import LoginSession, User
+from smmpanel.accounts.states import AccountState, refuse_inactive
+from smmpanel.kernel.crypto import Vault
+from smmpanel.kernel.errors import NotFoundError, PanelError
+from smmpanel.kernel.ids import random_text
+
+TOKEN_LENGTH = 43
+"""Letters and digits; about 256 bits."""
+USER_AGENT_MAX = 300
+SEEN_AT_MOST_EVERY = timedelta(minutes=5)
+_ALGORITHM = "HS256"
+_BIGINT_MAX = 2**63 - 1
+
+
+class SignInNeededError(PanelError):
+    """Nobody is signed in, or the session has ended."""
+
+    code, status, message = "sign_in_needed", 401, "Sign in to go on."
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSession:
+    """A new session, and the token that only its owner will ever hold."""
+
+    session_id: int
+    token: str
+    expires_at: datetime
+
+
+async def open_session(
+    session: AsyncSession, user_id: int, *, lifetime: timedelta, ip: str | None, user_agent: str | None, now: datetime
+) -> OpenedSession:
+    """Start a session for a user who has just proved who they are."""
+    token = random_text(TOKEN_LENGTH)
+    row = LoginSession(
+        user_id=user_id,
+        token_hash=_hash(token),
+        ip=ip,
+        user_agent=user_agent[:USER_AGENT_MAX] if user_agent else None,
+        created_at=now,
+        last_seen_at=now,
+        expires_at=now + lifetime,
+    )
+    session.add(row)
+    await session.flush()
+    return OpenedSession(row.id, token, row.expires_at)
+
+
+def access_token(vault: Vault, *, user_id: int, session_id: int, lifetime: timedelta, now: datetime) -> str:
+    """Sign a token that stands for a session for a short while; it ends with the session all the same."""
+    claims = {
+        "sub": str(user_id),
+        "sid": session_id,
+        "iat": int(now.timestamp()),
+        "exp": int((now + lifetime).timestamp()),
+    }
+    return jwt.encode(claims, vault.derive("access-token"), algorithm=_ALGORITHM)
+
+
+async def viewer_of_token(session: AsyncSession, vault: Vault, token: str, *, ip: str | None, now: datetime) -> Viewer:
+    """Return who an access token stands for. Raises `SignInNeededError`, or what the account's state forbids."""
+    user_id, session_id = _read(vault, token, now)
+    return await _viewer(session, (LoginSession.id == session_id, LoginSession.user_id == user_id), ip=ip, now=now)
+
+
+async def viewer_of_cookie(session: AsyncSession, token: str, *, ip: str | None, now: datetime) -> Viewer:
+    """Return whose session a cookie holds. Raises `SignInNeededError`, or what the account's state forbids."""
+    return await _viewer(session, (LoginSession.token_hash == _hash(token),), ip=ip, now=now)
+
+
+async def list_sessions(session: AsyncSession, user_id: int, *, now: datetime) -> Sequence[LoginSession]:
+    """Return a user's live sessions, newest first."""
+    wanted = select(LoginSession).where(LoginSession.user_id == user_id, *_alive(now)).order_by(LoginSession.id.desc())
+    return (await session.scalars(wanted)).all()
+
+
+async def revoke_session(session: AsyncSession, user_id: int, session_id: int, *, now: datetime) -> None:
+    """End one session of a user at once. Raises `NotFoundError` if there is no such live session."""
+    if not await _revoke(session, now, LoginSession.user_id == user_id, LoginSession.id == session_id):
+        raise NotFoundError
+
+
+async def revoke_sessions(session: AsyncSession, user_id: int, *, but: int | None = None, now: datetime) -> int:
+    """End all sessions of a user at once, except the one given. Returns how many there were."""
+    kept = () if but is None else (LoginSession.id != but,)
+    return await _revoke(session, now, LoginSession.user_id == user_id, *kept)
+
+
+async def revoke_token(session: AsyncSession, token: str, *, now: datetime) -> None:
+    """End the session that a cookie holds, if it is still alive."""
+    await _revoke(session, now, LoginSession.token_hash == _hash(token))
+
+
+async def _viewer(
+    session: AsyncSession, which: tuple[ColumnElement[bool], ...], *, ip: str | None, now: datetime
+) -> Viewer:
+    found = await session.execute(
+        select(
+            LoginSession.id.label("session_id"),
+            LoginSession.last_seen_at,
+            LoginSession.expires_at,
+            LoginSession.revoked_at,
+            User.id.label("user_id"),
+            User.username,
+            User.email,
+            User.role,
+            User.permissions,
+            User.state,
+            User.language,
+            User.time_zone,
+        )
+        .join(User, User.id == LoginSession.user_id)
+        .where(*which)
+    )
+    row = found.one_or_none()
+    if row is None:
+        raise SignInNeededError
+    # The state before the session: a banned person is told so, not sent to sign in again.
+    if row.state is not AccountState.ACTIVE and row.expires_at > now:
+        refuse_inactive(row.state)
+    if row.revoked_at is not None or row.expires_at <= now:
+        raise SignInNeededError
+    if row.last_seen_at < now - SEEN_AT_MOST_EVERY:
+        await _note_seen(session, row.session_id, ip, now)
+    return Viewer(
+        kind="user",
+        user_id=row.user_id,
+        username=row.username,
+        role=row.role,
+        permissions=known_permissions(row.permissions),
+        ip=ip,
+        session_id=row.session_id,
+        email=row.email,
+        language=row.language,
+        time_zone=row.time_zone,
+    )
+
+
+async def _note_seen(session: AsyncSession, session_id: int, ip: str | None, now: datetime) -> None:
+    await session.execute(
+        update(LoginSession)
+        .where(LoginSession.id == session_id, LoginSession.last_seen_at < now - SEEN_AT_MOST_EVERY)
+        .values(last_seen_at=now, ip=ip)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def _revoke(session: AsyncSession, now: datetime, *which: ColumnElement[bool]) -> int:
+    ended = await session.scalars(
+        update(LoginSession)
+        .where(*which, *_alive(now))
+        .values(revoked_at=now)
+        .returning(LoginSession.id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(ended.all())
+
+
+def _alive(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return LoginSession.revoked_at.is_(None), LoginSession.expires_at > now
+
+
+def _read(vault: Vault, token: str, now: datetime) -> tuple[int, int]:
+    # Time is checked here and not by the library, which would look at its own clock.
+    options: Any = {"require": ["sub", "sid", "exp", "iat"], "verify_exp": False, "verify_iat": False}
+    try:
+        claims = jwt.decode(token, vault.derive("access-token"), algorithms=[_ALGORITHM], options=options)
+        user_id, session_id, ends = int(claims["sub"]), int(claims["sid"]), float(claims["exp"])
+    except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError):
+        raise SignInNeededError from None
+    if ends <= now.timestamp() or not 0 < user_id <= _BIGINT_MAX or not 0 < session_id <= _BIGINT_MAX:
+        raise SignInNeededError
+    return user_id, session_id
+
+
+def _hash(token: str) -> bytes:
+    # The token is random enough that a plain hash gives nothing away.
+    return sha256(token.encode("utf-8", "replace")).digest()

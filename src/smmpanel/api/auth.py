@@ -1,0 +1,243 @@
+"""`/api/auth`: signing up and in, the own account, its sessions and its password."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+
+from smmpanel.accounts.access import Viewer
+from smmpanel.accounts.changing_password import change_password
+from smmpanel.accounts.current import CurrentViewer, RequestOrigin
+from smmpanel.accounts.models import LoginSession, User
+from smmpanel.accounts.passwords import LENGTH_MAX, LENGTH_MIN, TYPED_MAX
+from smmpanel.accounts.sessions import (
+    access_token,
+    list_sessions,
+    revoke_session,
+    revoke_sessions,
+    viewer_of_cookie,
+)
+from smmpanel.accounts.signing_in import LOGIN_MAX, count_sign_up, sign_in
+from smmpanel.accounts.signing_up import USERNAME_MAX, USERNAME_MIN, register
+from smmpanel.accounts.states import Role
+from smmpanel.api.errors import errors
+from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
+from smmpanel.kernel.panel import Panel
+from smmpanel.web.inputs import CleanText, RowId
+from smmpanel.web.languages import language_of, say
+from smmpanel.web.transactions import CurrentPanel, Session
+
+router = APIRouter(prefix="/api/auth", tags=["Accounts"])
+
+REGISTERED = marked("The account is ready.")
+NAME_MISSING = marked("Give a user name or an e-mail address.")
+
+Password = Annotated[CleanText, Field(max_length=TYPED_MAX)]
+NewPassword = Annotated[CleanText, Field(max_length=TYPED_MAX, description=f"{LENGTH_MIN} to {LENGTH_MAX} characters.")]
+
+
+class Registration(BaseModel):
+    """What it takes to make an account."""
+
+    username: Annotated[
+        CleanText, Field(max_length=TYPED_MAX, description=f"{USERNAME_MIN} to {USERNAME_MAX} characters.")
+    ]
+    email: Annotated[CleanText, Field(max_length=TYPED_MAX)]
+    password: NewPassword
+    referral_code: Annotated[CleanText, Field(max_length=64)] | None = None
+
+
+class Registered(BaseModel):
+    """The new account."""
+
+    success: Literal[True] = True
+    user_id: int
+    message: str
+
+
+class Credentials(BaseModel):
+    """A user name or an e-mail address, and the password."""
+
+    username: Annotated[CleanText, Field(max_length=LOGIN_MAX)] | None = None
+    email: Annotated[CleanText, Field(max_length=LOGIN_MAX, description="May hold a user name as well.")] | None = None
+    password: Password
+
+
+class Account(BaseModel):
+    """The account as its owner sees it."""
+
+    id: int
+    username: str
+    email: str
+    role: Role
+    language: str
+
+
+class LoggedIn(BaseModel):
+    """The tokens of a new session. The access token is short-lived; the refresh token lasts as long as the session."""
+
+    success: Literal[True] = True
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - a word, not a secret
+    expires_in: int
+    refresh_token: str
+    user: Account
+
+
+class Refresh(BaseModel):
+    """The token of a session."""
+
+    refresh_token: Annotated[CleanText, Field(max_length=200)]
+
+
+class Refreshed(BaseModel):
+    """A new access token for the same session."""
+
+    success: Literal[True] = True
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - a word, not a secret
+    expires_in: int
+
+
+class Done(BaseModel):
+    """It was done."""
+
+    success: Literal[True] = True
+
+
+class SessionView(BaseModel):
+    """One device that is signed in."""
+
+    id: int
+    ip: str | None
+    user_agent: str | None
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    current: bool
+
+
+class Revoked(BaseModel):
+    """How many sessions were ended."""
+
+    success: Literal[True] = True
+    revoked: int
+
+
+class PasswordChange(BaseModel):
+    """The present password and the new one."""
+
+    current_password: Password
+    new_password: NewPassword
+
+
+@router.post("/register", summary="Make an account", responses=errors(409, 422, 429))
+async def make_account(
+    request: Request, panel: CurrentPanel, session: Session, origin: RequestOrigin, form: Registration
+) -> Registered:
+    """Make a customer's account. The user name and the e-mail address must be nobody else's."""
+    await count_sign_up(panel.db, origin.ip, now=panel.clock())
+    user = await register(
+        session,
+        username=form.username,
+        email=form.email,
+        password=form.password,
+        language=language_of(request),
+        referral_code=form.referral_code,
+    )
+    return Registered(user_id=user.id, message=say(request, REGISTERED))
+
+
+@router.post("/login", summary="Sign in", responses=errors(401, 403, 422, 429))
+async def log_in(panel: CurrentPanel, origin: RequestOrigin, form: Credentials) -> LoggedIn:
+    """Sign in with a user name or an e-mail address. Wrong passwords make the next try wait, longer each time."""
+    login = form.email or form.username
+    if not login:
+        raise InvalidInputError(field="username", reason=NAME_MISSING)
+    now, lifetime = panel.clock(), timedelta(days=panel.settings.session_days)
+    signed = await sign_in(panel.db, login=login, password=form.password, origin=origin, lifetime=lifetime, now=now)
+    return LoggedIn(
+        access_token=_access_token(panel, signed.user.id, signed.session.session_id, now),
+        expires_in=panel.settings.access_token_minutes * 60,
+        refresh_token=signed.session.token,
+        user=_account(signed.user),
+    )
+
+
+@router.post("/refresh", summary="Get a new access token", responses=errors(401, 403, 422))
+async def refresh(panel: CurrentPanel, origin: RequestOrigin, session: Session, form: Refresh) -> Refreshed:
+    """Exchange the refresh token of a live session for a new access token."""
+    now = panel.clock()
+    viewer = await viewer_of_cookie(session, form.refresh_token, ip=origin.ip, now=now)
+    return Refreshed(
+        access_token=_access_token(panel, viewer.user_id, viewer.session_id, now),
+        expires_in=panel.settings.access_token_minutes * 60,
+    )
+
+
+@router.get("/me", summary="The own account", responses=errors(401, 403))
+async def me(viewer: CurrentViewer) -> Account:
+    """Return the account that is signed in."""
+    return _account(viewer)
+
+
+@router.post("/logout", summary="Sign out", responses=errors(401, 403))
+async def log_out(panel: CurrentPanel, session: Session, viewer: CurrentViewer) -> Done:
+    """End the session. Its access tokens are worthless from now on."""
+    await revoke_session(session, viewer.user_id, viewer.session_id, now=panel.clock())
+    return Done()
+
+
+@router.get("/sessions", summary="List sessions", responses=errors(401, 403))
+async def sessions(panel: CurrentPanel, session: Session, viewer: CurrentViewer) -> list[SessionView]:
+    """Return where the account is signed in, newest first."""
+    rows = await list_sessions(session, viewer.user_id, now=panel.clock())
+    return [_session_view(row, viewer) for row in rows]
+
+
+@router.delete("/sessions/{session_id}", summary="End a session", responses=errors(401, 403, 404, 422))
+async def end_session(panel: CurrentPanel, session: Session, viewer: CurrentViewer, session_id: RowId) -> Done:
+    """Sign one device out, at once."""
+    await revoke_session(session, viewer.user_id, session_id, now=panel.clock())
+    return Done()
+
+
+@router.post("/sessions/revoke-others", summary="End all other sessions", responses=errors(401, 403))
+async def end_other_sessions(panel: CurrentPanel, session: Session, viewer: CurrentViewer) -> Revoked:
+    """Sign all other devices out, at once."""
+    count = await revoke_sessions(session, viewer.user_id, but=viewer.session_id, now=panel.clock())
+    return Revoked(revoked=count)
+
+
+@router.post("/password", summary="Change the password", responses=errors(401, 403, 409, 422, 429))
+async def new_password(panel: CurrentPanel, viewer: CurrentViewer, form: PasswordChange) -> Revoked:
+    """Change the password and end all other sessions."""
+    count = await change_password(
+        panel.db, viewer, current=form.current_password, new=form.new_password, now=panel.clock()
+    )
+    return Revoked(revoked=count)
+
+
+def _access_token(panel: Panel, user_id: int, session_id: int, now: datetime) -> str:
+    lifetime = timedelta(minutes=panel.settings.access_token_minutes)
+    return access_token(panel.vault, user_id=user_id, session_id=session_id, lifetime=lifetime, now=now)
+
+
+def _account(who: User | Viewer) -> Account:
+    user_id = who.id if isinstance(who, User) else who.user_id
+    return Account(id=user_id, username=who.username, email=who.email, role=who.role, language=who.language)
+
+
+def _session_view(row: LoginSession, viewer: Viewer) -> SessionView:
+    return SessionView(
+        id=row.id,
+        ip=row.ip,
+        user_agent=row.user_agent,
+        created_at=row.created_at,
+        last_seen_at=row.last_seen_at,
+        expires_at=row.expires_at,
+        current=row.id == viewer.session_id,
+    )

@@ -1,0 +1,38 @@
+"""Putting the web kit under an application."""
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI
+
+from smmpanel.kernel.panel import Panel
+from smmpanel.web.addresses import TrustedProxies
+from smmpanel.web.assets import STATIC_PATH, Assets
+from smmpanel.web.errors import Renderer, install_error_handlers
+from smmpanel.web.guards import InputGuard, LastCatch, SecurityHeaders
+from smmpanel.web.pages import Pages
+
+SITE_NAME = "SMM panel"
+
+
+def install_web(
+    app: FastAPI,
+    panel: Panel,
+    *,
+    site_name: str = SITE_NAME,
+    renderers: Mapping[str, Renderer] | None = None,
+    body_max: Mapping[str, int] | None = None,
+) -> None:
+    """Give an application its panel, pages, static files, error rendering and guards.
+
+    `renderers` say how errors look below certain paths, and `body_max` how much may be sent there.
+    """
+    app.state.panel = panel
+    app.state.trusted_proxies = TrustedProxies(panel.settings.networks(panel.settings.trusted_proxies))
+    assets = Assets()
+    app.state.pages = Pages(site_name, assets)
+    app.mount(STATIC_PATH, assets)
+    install_error_handlers(app, renderers or {})
+    # The last one added stands outermost: even the answer to a failure carries the headers.
+    app.add_middleware(InputGuard, body_max=body_max)
+    app.add_middleware(LastCatch)
+    app.add_middleware(SecurityHeaders, over_https=panel.settings.secure_cookies)

@@ -1,0 +1,57 @@
+"""The cookies of the panel: which there are, and how they are set."""
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+
+from smmpanel.web.languages import LANGUAGE_COOKIE
+from smmpanel.web.transactions import panel_of
+
+YEAR_SECONDS = 365 * 24 * 3600
+_SESSION = "smmpanel_session"
+_VISITOR = "smmpanel_visitor"
+
+
+def _name(connection: HTTPConnection, plain: str) -> str:
+    # The prefix makes browsers refuse such a cookie from a neighbouring host or over plain HTTP.
+    return f"__Host-{plain}" if panel_of(connection).settings.secure_cookies else plain
+
+
+def session_cookie(connection: HTTPConnection) -> str | None:
+    """Return the session token that a browser brought."""
+    return connection.cookies.get(_name(connection, _SESSION)) or None
+
+
+def visitor_cookie(connection: HTTPConnection) -> str | None:
+    """Return the random name that a browser was given before anybody signed in."""
+    return connection.cookies.get(_name(connection, _VISITOR)) or None
+
+
+def set_session_cookie(request: Request, response: Response, token: str, max_age_seconds: int) -> None:
+    """Give a browser its session: for the server only, not sent along when other sites post to us."""
+    _set(request, response, _SESSION, token, max_age_seconds)
+
+
+def set_visitor_cookie(request: Request, response: Response, value: str) -> None:
+    """Name a browser until it is closed."""
+    _set(request, response, _VISITOR, value, None)
+
+
+def drop_session_cookie(request: Request, response: Response) -> None:
+    """Have a browser forget its session."""
+    secure = panel_of(request).settings.secure_cookies
+    response.delete_cookie(_name(request, _SESSION), path="/", secure=secure, httponly=True, samesite="lax")
+
+
+def set_language_cookie(request: Request, response: Response, language: str) -> None:
+    """Have a browser remember its language."""
+    secure = panel_of(request).settings.secure_cookies
+    response.set_cookie(
+        LANGUAGE_COOKIE, language, max_age=YEAR_SECONDS, path="/", secure=secure, httponly=True, samesite="lax"
+    )
+
+
+def _set(request: Request, response: Response, name: str, value: str, max_age_seconds: int | None) -> None:
+    secure = panel_of(request).settings.secure_cookies
+    response.set_cookie(
+        _name(request, name), value, max_age=max_age_seconds, path="/", secure=secure, httponly=True, samesite="lax"
+    )

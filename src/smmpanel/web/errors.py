@@ -1,0 +1,197 @@
+"""Errors on their way out: one place that turns them into JSON for programs or a page for people."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_jsonable_python
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from smmpanel.kernel.errors import InvalidInputError, PanelError
+from smmpanel.kernel.i18n import marked, translate
+from smmpanel.web.languages import language_of
+from smmpanel.web.pages import page
+from smmpanel.web.redirects import sign_in_address
+
+FIELD_ERRORS_SHOWN_MAX = 20
+FIELD_NAME_MAX = 100
+
+_TITLES = {
+    400: marked("This request could not be read"),
+    401: marked("Sign in first"),
+    403: marked("Not allowed"),
+    404: marked("Page not found"),
+    405: marked("This cannot be done here"),
+    409: marked("Not possible any more"),
+    413: marked("Too much was sent"),
+    422: marked("Something is not right"),
+    429: marked("Too many tries"),
+    500: marked("Something went wrong"),
+    503: marked("Not available now"),
+}
+_SENTENCES = {
+    400: marked("The request is broken. Go back and try again."),
+    401: marked("Sign in to go on."),
+    403: marked("You are not allowed to do this."),
+    404: marked("There is nothing at this address."),
+    405: marked("This address does not take requests of this kind."),
+    413: marked("What was sent is larger than what is taken here."),
+    422: marked("A value is missing or wrong."),
+    500: marked("It is not your fault. Try again in a moment."),
+}
+_CODES = {400: "bad_request", 405: "method_not_allowed", 413: "too_large", 500: "internal_error"}
+_KNOWN_STATUSES = frozenset(int(known) for known in HTTPStatus)
+_OTHER_SENTENCE = marked("The request could not be carried out.")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as it is shown: a status, a stable code, a sentence in the reader's language, and named facts."""
+
+    status: int
+    code: str
+    message: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Renderer = Callable[[Request, Failure], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Renderers:
+    """Who renders failures where: the renderer whose path is the longest beginning of the request's."""
+
+    by_path: Mapping[str, Renderer]
+
+    def render(self, request: Request, failure: Failure) -> Response:
+        """Render a failure in the way of the part of the panel that was asked."""
+        path = str(request.scope.get("path", ""))
+        fitting = [start for start in self.by_path if path == start or path.startswith(start.rstrip("/") + "/")]
+        renderer = self.by_path[max(fitting, key=len)] if fitting else render_page
+        return renderer(request, failure)
+
+
+def render_json(_request: Request, failure: Failure) -> Response:
+    """Render a failure as `{"error": {"code", "message", …}}`."""
+    error = {**failure.fields, "code": failure.code, "message": failure.message}
+    return JSONResponse(
+        {"error": to_jsonable_python(_printable(error), fallback=str)}, failure.status, dict(failure.headers)
+    )
+
+
+def render_page(request: Request, failure: Failure) -> Response:
+    """Render a failure as a page; whoever only has to sign in is led there."""
+    if failure.status == HTTPStatus.UNAUTHORIZED and request.method in {"GET", "HEAD"}:
+        return RedirectResponse(sign_in_address(request), HTTPStatus.SEE_OTHER)
+    language = language_of(request)
+    shown = ErrorPage(
+        status=failure.status,
+        title=translate(language, _TITLES.get(failure.status, _TITLES[422 if failure.status < 500 else 500])),
+        message=failure.message,
+        reference=str(failure.fields.get("reference", "")),
+    )
+    return page(request, "error.html", shown, status=failure.status, headers=failure.headers)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """What error.html receives."""
+
+    status: int
+    title: str
+    message: str
+    reference: str
+
+
+def failure_of(request: Request, error: PanelError) -> Failure:
+    """Say one of our errors in the request's language."""
+    language = language_of(request)
+    fields = dict(error.fields)
+    if isinstance(error, InvalidInputError) and "reason" in fields:
+        fields["reason"] = translate(language, str(fields["reason"]))
+    message = translate(language, error.message).format(**fields) if fields else translate(language, error.message)
+    return Failure(error.status, error.code, message, fields, _headers_of(error))
+
+
+def status_failure(request: Request, status: int, **fields: Any) -> Failure:
+    """Make a failure from nothing but an HTTP status."""
+    message = translate(language_of(request), _SENTENCES.get(status, _OTHER_SENTENCE))
+    phrase = HTTPStatus(status).name.lower() if status in _KNOWN_STATUSES else "error"
+    return Failure(status, _CODES.get(status, phrase), message, fields)
+
+
+def render(request: Request, failure: Failure) -> Response:
+    """Render a failure as the part of the panel that was asked does it."""
+    renderers = request.app.state.renderers
+    assert isinstance(renderers, Renderers)
+    return renderers.render(request, failure)
+
+
+def install_error_handlers(app: FastAPI, renderers: Mapping[str, Renderer]) -> None:
+    """Have all errors of an application rendered here; `renderers` are by path, `/api` is JSON unless they say otherwise."""
+    app.state.renderers = Renderers({"/api": render_json, **renderers})
+
+    async def panel_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, PanelError)
+        return render(request, failure_of(request, error))
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        failure = status_failure(request, error.status_code)
+        headers = dict(error.headers or {})
+        return render(request, Failure(failure.status, failure.code, failure.message, {}, headers))
+
+    async def invalid_request(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return render(request, _validation_failure(request, error.errors()))
+
+    app.add_exception_handler(PanelError, panel_error)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(RequestValidationError, invalid_request)
+
+
+def _validation_failure(request: Request, errors: Sequence[Any]) -> Failure:
+    wrong = [
+        {"field": _field_name(entry.get("loc", ())), "reason": str(entry.get("msg", "")).removeprefix("Value error, ")}
+        for entry in errors[:FIELD_ERRORS_SHOWN_MAX]
+    ]
+    first = wrong[0] if wrong else {"field": "", "reason": ""}
+    message = f"{first['field']}: {first['reason']}" if first["field"] else first["reason"]
+    return Failure(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        InvalidInputError.code,
+        message or translate(language_of(request), _SENTENCES[422]),
+        {**first, "fields": wrong},
+    )
+
+
+def _field_name(loc: Sequence[Any]) -> str:
+    # The first part says where it came from (body, query, path); clients know their fields without it.
+    named = [str(part) for part in loc[1:]] or [str(part) for part in loc]
+    return ".".join(named)[:FIELD_NAME_MAX]
+
+
+def _headers_of(error: PanelError) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if "retry_after_seconds" in error.fields:
+        headers["Retry-After"] = str(error.fields["retry_after_seconds"])
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return headers
+
+
+def _printable(value: Any) -> Any:
+    """Names of unknown fields come from the client and may hold what UTF-8 cannot say."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {_printable(key): _printable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_printable(inner) for inner in value]
+    return value
