@@ -27,10 +27,11 @@ class Provider:
     def __init__(self, settings: ProviderSettings) -> None:
         self.settings = settings
         self.clear()
-        self.catalogue = Catalogue.made(settings.services, seed=settings.seed, currency=settings.currency)
 
     def clear(self) -> None:
-        """Forget orders, money, faults, log and numbers; keep the catalogue and the settings."""
+        """Begin again: no orders, faults, log or numbers; money and catalogue as at the start. Settings stay."""
+        settings = self.settings
+        self.catalogue = Catalogue.made(settings.services, seed=settings.seed, currency=settings.currency)
         self.book = OrderBook(self.settings)
         self.faults = FaultScript(self.settings.seed)
         self.log = ProviderLog()

@@ -13,7 +13,7 @@
 | GET, POST `settings` | see `provider_settings.py`; `balance` too |
 | POST, DELETE `services/ID` | change fields of a service; take it off the list |
 | GET `words` | every kind of fault, variant, outcome, meaning and dialect |
-| POST `reset` | forget orders, log, faults and numbers; money as at the start |
+| POST `reset` | forget orders, log, faults and numbers; money and catalogue as at the start; settings stay |
 """
 
 import time

@@ -2,7 +2,30 @@
 
 A rule comes from the control interface, or from the link of an order, so that a person can try a fault by hand:
 `https://instagram.com/x#fault=timeout_after`, with parameters as in `#fault=refuse&meaning=no_funds&dialect=keys&times=1`.
-`?fault=…` works as well, for panels that cut fragments off. Likewise `#finish=partial&remains=30` says how the order ends.
+`?fault=…` works as well, for panels that cut fragments off. With `&action=status` the fault waits for the calls about
+that order. Likewise `#finish=partial&remains=30` says how the order ends.
+
+| kind | what the client meets | parameters |
+| --- | --- | --- |
+| `refuse` | a refusal | `meaning`, `dialect`, `variant_number`, `detail`, `text`, `shape`, `status` |
+| `no_funds`, `bad_key` | that refusal, whatever is true | as for `refuse` |
+| `rate_limit` | 429 with Retry-After, or 200 with `status` 200 | `status`, `retry_after`, `dialect` |
+| `timeout` | silence until it leaves | `seconds`, after which the connection closes |
+| `drop`, `reset` | the connection closed (FIN, RST) without a byte | |
+| `cut` | half of the answer, then the connection closed | |
+| `status_5xx` | a page of HTML | `status` (502, 503, 504) |
+| `html_200` | a challenge page at 200 | |
+| `garbage`, `empty` | bytes that are no JSON, or none | |
+| `redirect` | 302 | `location`, `status` |
+| `huge` | the right answer and megabytes of blanks | `megabytes` |
+| `bom` | the right answer behind a byte order mark | |
+| `wrong_type` | an answer of another type | `variant`: flip, string, number, null, scalars |
+| `slow` | the right answer, late | `ms` |
+| `variant` | the right answer in another form, see `provider_variants.VARIANTS` | `variant`, and its own |
+| `dialect` | the answer of another engine | `dialect` |
+
+From `timeout` to `huge` a kind may end in `_before` (nothing was done) or `_after` (the order was taken); for the others there
+is only one possibility. `delay_ms` delays any of them.
 """
 
 import random

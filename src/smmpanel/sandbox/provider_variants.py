@@ -32,9 +32,11 @@ def _each_report(change: Callable[[str, Row], Any]) -> Change:
     """A change of every order's report, in single and multiple answers. `None` leaves the order out."""
 
     def apply(answer: Any, about: Circumstances) -> Any:
+        if not isinstance(answer, dict):
+            return answer
         if "orders" not in about.request:
             return answer if "error" in answer else change(about.request.get("order", ""), answer)
-        changed = {ref: change(ref, report) for ref, report in answer.items()}
+        changed = {ref: change(ref, row) if isinstance(row, dict) else row for ref, row in answer.items()}
         return {ref: report for ref, report in changed.items() if report is not None}
 
     return apply
@@ -252,7 +254,7 @@ VARIANTS: dict[str, dict[str, Change]] = {
 DIALECT_VARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
     "smartpanel": {
         "add": ("status_success",),
-        "status": ("bare_errors", "plus_for_minus", "with_order", "parents"),
+        "status": ("plus_for_minus", "with_order", "parents", "bare_errors"),
         "balance": ("with_status",),
     },
     "cmsnt": {
