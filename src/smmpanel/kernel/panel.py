@@ -26,5 +26,5 @@ class Panel:
     provider_adapters: Registry[Any] = field(default_factory=lambda: Registry("smmpanel.provider_adapters"))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is asked to end: long jobs finish what is in flight and return."""
-    running: set[str] = field(default_factory=set)
-    """Names of the loops that run in this process, so that no second one is started beside them."""
+    running: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Loops that run in this process, by name; their event is set when there is more for them to do."""

@@ -2,6 +2,7 @@
 
 from smmpanel.ledger.accounts import UserAccounts, lock_users, open_user_accounts, panel_account
 from smmpanel.ledger.adjusting import adjust_balance
+from smmpanel.ledger.models import AccountKind
 from smmpanel.ledger.posting import (
     InsufficientFundsError,
     KeyReusedError,
@@ -15,6 +16,7 @@ from smmpanel.ledger.posting import (
 from smmpanel.ledger.statements import balance_of, held_of, statement, transfers_for
 
 __all__ = [
+    "AccountKind",
     "InsufficientFundsError",
     "KeyReusedError",
     "LockedAccount",

@@ -55,8 +55,8 @@ async def open_user_accounts(session: AsyncSession, user_ids: Iterable[int], cur
     await session.execute(insert(LedgerAccount).on_conflict_do_nothing(), rows)
 
 
-async def panel_account(session: AsyncSession, kind: AccountKind, currency: str) -> int:
-    """Return the id of one of the panel's own accounts, making it on first use."""
+async def panel_account(session: AsyncSession, kind: AccountKind, currency: str) -> LockedAccount:
+    """Return one of the panel's own accounts, making it on first use. It has no running balance, so nobody waits for it."""
     assert not kind.of_users
     found = select(LedgerAccount.id).where(
         LedgerAccount.owner_id.is_(None), LedgerAccount.kind == kind.value, LedgerAccount.currency == currency
@@ -67,4 +67,4 @@ async def panel_account(session: AsyncSession, kind: AccountKind, currency: str)
         await session.execute(insert(LedgerAccount).values(row).on_conflict_do_nothing())
         account_id = await session.scalar(found)
     assert account_id is not None
-    return account_id
+    return LockedAccount(account_id, None, kind.value, currency, None, may_go_negative=True)

@@ -22,7 +22,7 @@ async def adjust_balance(session: AsyncSession, user_id: int, amount: Money, *, 
         raise InvalidInputError(field="amount", reason="must not be zero")
     if not reason.strip() or len(reason) > REASON_LENGTH_MAX:
         raise InvalidInputError(field="reason", reason=f"is needed, at most {REASON_LENGTH_MAX} characters")
-    panel_side = await panel_account(session, AccountKind.ADJUSTMENTS, amount.currency)
+    panel_side = (await panel_account(session, AccountKind.ADJUSTMENTS, amount.currency)).id
     wallet = (await lock_users(session, [user_id], amount.currency))[user_id].wallet.id
     debit, credit = (panel_side, wallet) if amount.amount > 0 else (wallet, panel_side)
     transfer = Transfer(

@@ -1,0 +1,154 @@
+"""Turning what somebody asks for into an order that could be placed, or into the reason why it cannot."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import Any
+
+from smmpanel.catalog.models import ServiceMode
+from smmpanel.catalog.price_lists import SaleTerms
+from smmpanel.catalog.pricing import charge, final_rate
+from smmpanel.catalog.routes import Route
+from smmpanel.catalog.service_types import SERVICE_TYPES, OrderContent, Terms, read_order
+from smmpanel.kernel.errors import ConflictError, InvalidInputError, PanelError
+from smmpanel.kernel.money import plain
+from smmpanel.orders.models import OrderKind
+
+KEY_LENGTH_MAX = 200
+
+
+class ServiceUnknownError(InvalidInputError):
+    """No such service is for sale."""
+
+    code = "service_unknown"
+
+    def __init__(self) -> None:
+        super().__init__(field="service", reason="is not a service of this panel")
+
+
+class ServiceUnavailableError(ConflictError):
+    """The service exists and cannot be ordered now."""
+
+    code, message = "service_unavailable", "This service cannot be ordered at the moment."
+
+
+class OrderKeyError(InvalidInputError):
+    """The idempotency key is not one."""
+
+    code = "key_invalid"
+
+    def __init__(self) -> None:
+        super().__init__(field="key", reason=f"must have 1 to {KEY_LENGTH_MAX} printable characters")
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """An order as asked for. `raw` holds the fields by their API v2 names, all as text, unchecked."""
+
+    user_id: int
+    service_id: int
+    raw: Mapping[str, str]
+    key: str | None = None
+    """Made by the caller; the same key and content is the same order."""
+    api_key_id: int | None = None
+    daily_cap: Decimal | None = None
+    """What this API key may spend in one day (UTC)."""
+
+    def content_hash(self) -> bytes:
+        """Return what the key stands for: the service and every field that was sent."""
+        parts = [str(self.service_id), *(f"{name}\x1f{text}" for name, text in sorted(self.raw.items()))]
+        return sha256("\x1e".join(parts).encode("utf-8", "surrogatepass")).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An order that may be placed if its buyer can pay: checked, priced, with its terms frozen."""
+
+    order: NewOrder
+    content: OrderContent
+    kind: OrderKind
+    charge: Decimal
+    rate: Decimal
+    cost: Decimal | None
+    route: Route | None
+    guard_key: str | None
+    terms: dict[str, Any] = field(repr=False)
+
+
+def draft(order: NewOrder, terms: SaleTerms | None, routes: Sequence[Route], *, currency: str, now: datetime) -> Draft:
+    """Check and price one order; raises a `PanelError` that says what is wrong."""
+    if terms is None:
+        raise ServiceUnknownError
+    if terms.refusal is not None:
+        raise ServiceUnavailableError
+    if order.key is not None and not (1 <= len(order.key) <= KEY_LENGTH_MAX and order.key.isprintable()):
+        raise OrderKeyError
+    content = read_order(
+        terms.type, order.raw, terms=Terms(terms.min, terms.max, terms.dripfeed, terms.platform), now=now
+    )
+    rate = final_rate(
+        terms.list_rate,
+        terms.cost,
+        discount_percent=terms.discount_percent,
+        custom_rate=terms.custom_rate,
+        allow_below_cost=terms.allow_below_cost,
+    )
+    basis = SERVICE_TYPES[terms.type].basis
+    route = routes[0] if routes and terms.mode == ServiceMode.PROVIDER else None
+    if route is None and terms.mode == ServiceMode.PROVIDER:
+        raise ServiceUnavailableError
+    return Draft(
+        order=order,
+        content=content,
+        kind=_kind(terms, content),
+        charge=charge(rate, content.quantity, basis),
+        rate=rate,
+        cost=None if route is None else charge(route.cost, content.quantity, basis),
+        route=route,
+        guard_key=content.link_key if terms.link_guard else None,
+        terms=_frozen(terms, route, rate, currency),
+    )
+
+
+def _kind(terms: SaleTerms, content: OrderContent) -> OrderKind:
+    if terms.mode == ServiceMode.MANUAL:
+        return OrderKind.MANUAL
+    if terms.mode == ServiceMode.STOCK:
+        return OrderKind.STOCK
+    if content.runs is not None:
+        return OrderKind.DRIP
+    return OrderKind.SUBSCRIPTION if terms.type == "subscriptions" else OrderKind.NORMAL
+
+
+def _frozen(terms: SaleTerms, route: Route | None, rate: Decimal, currency: str) -> dict[str, Any]:
+    frozen: dict[str, Any] = {
+        "type": terms.type,
+        "min": terms.min,
+        "max": terms.max,
+        "refill": terms.refill,
+        "refill_days": terms.refill_days,
+        "cancel": terms.cancel,
+        "dripfeed": terms.dripfeed,
+        "currency": currency,
+        "list_rate": plain(terms.list_rate),
+        "rate": plain(rate),
+        "discount_percent": plain(terms.discount_percent),
+        "custom_rate": None if terms.custom_rate is None else plain(terms.custom_rate),
+        "markup": terms.markup,
+        "below_cost": terms.allow_below_cost,
+    }
+    if route is not None:
+        frozen["cost"] = {
+            "route": route.id,
+            "rate": plain(route.rate),
+            "currency": route.currency,
+            "fx": plain(route.fx),
+            "base": plain(route.cost),
+        }
+    return frozen
+
+
+Refusal = PanelError
+"""What stands in the answer in place of an order that was not placed."""

@@ -1,0 +1,94 @@
+"""Writing placed orders: one statement per table, whatever their number."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smmpanel.orders.drafting import Draft
+from smmpanel.orders.models import OrderKind, OrderStatus
+
+_TAKE_IDS = text("SELECT nextval('orders_id_seq') FROM generate_series(1, :number)")
+
+_COLUMNS = {
+    "id": "bigint",
+    "user_id": "bigint",
+    "service_id": "bigint",
+    "api_key_id": "bigint",
+    "kind": "text",
+    "status": "text",
+    "link": "text",
+    "quantity": "bigint",
+    "fields": "jsonb",
+    "charge": "numeric",
+    "rate": "numeric",
+    "cost": "numeric",
+    "terms": "jsonb",
+    "provider_id": "bigint",
+    "route_id": "bigint",
+    "key": "text",
+    "key_content": "bytea",
+    "guard_key": "text",
+}
+_INSERT = text(
+    f"INSERT INTO orders ({', '.join(_COLUMNS)}, currency, created_at, due_at)"
+    f" SELECT v.*, :currency, :now, :now FROM unnest({', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _COLUMNS.items())})"
+    f" AS v({', '.join(_COLUMNS)}) ORDER BY v.id"
+)
+_INSERT_DRIPS = text(
+    "INSERT INTO drip_feeds (order_id, state, runs, interval_minutes, quantity_per_run, next_run_at)"
+    " SELECT v.*, :now FROM unnest(CAST(:ids AS bigint[]), CAST(:states AS text[]), CAST(:runs AS int[]),"
+    " CAST(:intervals AS int[]), CAST(:quantities AS bigint[])) AS v(order_id, state, runs, interval_minutes, quantity_per_run)"
+)
+
+
+async def take_order_ids(session: AsyncSession, number: int) -> list[int]:
+    """Take the next order ids, ascending."""
+    return sorted((await session.scalars(_TAKE_IDS, {"number": number})).all())
+
+
+async def insert_orders(session: AsyncSession, placed: Mapping[int, Draft], *, currency: str, now: datetime) -> None:
+    """Insert orders under the ids given, and the schedules of drip-feeds."""
+    rows = [_row(order_id, one, now) for order_id, one in placed.items()]
+    columns: dict[str, Any] = {name: [row[name] for row in rows] for name in _COLUMNS}
+    await session.execute(_INSERT, {**columns, "currency": currency, "now": now})
+    drips = {order_id: one for order_id, one in placed.items() if one.kind is OrderKind.DRIP}
+    if drips:
+        contents = [one.content for one in drips.values()]
+        schedule = {
+            "ids": list(drips),
+            "states": ["active"] * len(drips),
+            "runs": [content.runs for content in contents],
+            "intervals": [content.interval_minutes for content in contents],
+            "quantities": [content.run_quantity for content in contents],
+        }
+        await session.execute(_INSERT_DRIPS, {**schedule, "now": now})
+
+
+def _row(order_id: int, one: Draft, now: datetime) -> dict[str, Any]:
+    order, content = one.order, one.content
+    # A drip-feed goes nowhere itself: its runs do.
+    route = one.route if one.kind is not OrderKind.DRIP else None
+    return {
+        "id": order_id,
+        "user_id": order.user_id,
+        "service_id": order.service_id,
+        "api_key_id": order.api_key_id,
+        "kind": one.kind.value,
+        "status": OrderStatus.PENDING.value,
+        "link": content.link,
+        "quantity": content.quantity,
+        "fields": orjson.dumps(content.fields).decode(),
+        "charge": one.charge,
+        "rate": one.rate,
+        "cost": one.cost,
+        "terms": orjson.dumps(one.terms).decode(),
+        "provider_id": None if route is None else route.provider_id,
+        "route_id": None if route is None else route.id,
+        "key": order.key,
+        "key_content": None if order.key is None else order.content_hash(),
+        "guard_key": one.guard_key,
+    }

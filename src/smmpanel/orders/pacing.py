@@ -1,0 +1,25 @@
+"""How often an order is looked at: fresh ones often, old ones seldom, finished ones for some days more."""
+
+from datetime import datetime, timedelta
+
+from smmpanel.orders.models import FINISHED, OrderStatus
+
+SOONEST = timedelta(seconds=20)
+LATEST = timedelta(minutes=5)
+"""No open order waits longer than this for news (requirement E5)."""
+AGE_SHARE = 12
+"""An order is looked at about this many times while its age doubles."""
+FINISHED_EVERY = timedelta(hours=6)
+
+
+def next_check_at(
+    status: OrderStatus, *, submitted_at: datetime, finished_at: datetime | None, now: datetime, watch: timedelta
+) -> datetime | None:
+    """Return when an order that a provider has is to be looked at next; `None` for never again."""
+    if status is OrderStatus.CANCELED:
+        return None
+    if status in FINISHED:
+        assert finished_at is not None
+        return now + FINISHED_EVERY if now + FINISHED_EVERY < finished_at + watch else None
+    pause = (now - submitted_at) / AGE_SHARE
+    return now + min(max(pause, SOONEST), LATEST)
