@@ -343,9 +343,9 @@ def redacted(text: str | bytes, secrets: Sequence[str] = (), *, max_chars: int =
     Zero bytes and broken surrogates go too, since neither the database nor a log line takes them.
     """
     if isinstance(text, bytes):
-        text = text.decode("utf-8-sig", errors="replace")
+        text = text[: 4 * REDACTION_INPUT_MAX + 4].decode("utf-8-sig", errors="replace")
     shown = text[:REDACTION_INPUT_MAX]
-    forms = sorted({form for secret in secrets if secret for form in _forms(secret)}, key=len, reverse=True)
+    forms = _forms(tuple(secrets))
     for form in forms:
         shown = shown.replace(form, HIDDEN)
     if len(text) > REDACTION_INPUT_MAX and forms:
@@ -354,10 +354,14 @@ def redacted(text: str | bytes, secrets: Sequence[str] = (), *, max_chars: int =
     return shown if len(shown) <= max_chars else shown[: max_chars - 1] + "…"
 
 
-def _forms(secret: str) -> set[str]:
-    """The shapes a secret takes in a URL, a form, JSON and HTML."""
-    percent = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
-    lower = {_PERCENT.sub(lambda escape: escape[0].lower(), form) for form in percent}
-    coded = {json_codec.dumps(secret)[1:-1], json_codec.dumps(secret, ensure_ascii=False)[1:-1]}
-    slashed = {form.replace("/", "\\/") for form in coded}
-    return {secret, html.escape(secret)} | percent | lower | coded | slashed
+@lru_cache(maxsize=256)
+def _forms(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """The shapes that secrets take in a URL, a form, JSON and HTML, longest first."""
+    found: set[str] = set()
+    for secret in filter(None, secrets):
+        percent = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+        coded = {json_codec.dumps(secret)[1:-1], json_codec.dumps(secret, ensure_ascii=False)[1:-1]}
+        found |= {secret, html.escape(secret)} | percent | coded
+        found |= {_PERCENT.sub(lambda escape: escape[0].lower(), form) for form in percent}
+        found |= {form.replace("/", "\\/") for form in coded}
+    return tuple(sorted(found, key=len, reverse=True))

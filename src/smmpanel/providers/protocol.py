@@ -4,11 +4,11 @@ Adapters translate, they never decide: no database, no clock, no retries. They a
 it, and either return neutral types or raise one of the five failures below.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from smmpanel.kernel.http import Outgoing
 
@@ -47,6 +47,7 @@ class TryLater(ProviderFailure):
     """The provider answered that it did nothing now: too many requests, an active order on the same link."""
 
     outcome = "try_later"
+
     def __init__(
         self,
         text: str,
@@ -109,6 +110,17 @@ class UpstreamService:
     average_time: str = ""
 
 
+class Catalogue(tuple[UpstreamService, ...]):
+    """All lines of a provider's catalogue that could be read; `skipped` counts those that could not."""
+
+    skipped: int
+
+    def __new__(cls, services: Iterable[UpstreamService] = (), *, skipped: int = 0) -> Self:
+        made = super().__new__(cls, services)
+        made.skipped = skipped
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamOrder:
     """What is asked for: the provider's service id and the fields of its type, named as in API v2, all text."""
@@ -135,6 +147,7 @@ class UpstreamReport:
     charge: Decimal | None = None
     start_count: int | None = None
     remains: int | None = None
+    """As reported: negative after an over-delivery, so the caller clamps it."""
     currency: str | None = None
     children: tuple[str, ...] = ()
     """Ids of orders that a subscription or drip-feed produced."""
@@ -180,12 +193,14 @@ class Adapter(Protocol):
     """One upstream dialect. Made once per connection; holds no state between calls."""
 
     slug: ClassVar[str]
-    status_batch_max: ClassVar[int]
+    status_batch_max: int
     supports_listing: bool
 
-    def __init__(self, connection: Connection, http: Outgoing) -> None: ...
+    def __init__(self, connection: Connection, http: Outgoing) -> None:
+        """Take a connection; raises `InvalidInputError` if its options are not this adapter's."""
+        ...
 
-    async def services(self) -> Sequence[UpstreamService]:
+    async def services(self) -> Catalogue:
         """Read the whole catalogue; raises `Unclear` for anything that is not a list of services."""
         ...
 
@@ -194,7 +209,10 @@ class Adapter(Protocol):
         ...
 
     async def status(self, external_ids: Sequence[str]) -> Mapping[str, UpstreamReport | Rejected]:
-        """Ask for up to `status_batch_max` orders in one call. An id that is missing from the answer has no news."""
+        """Ask for up to `status_batch_max` orders in one call. An id that is missing from the answer has no news.
+
+        `Rejected` means that the provider does not own up to this one id; what concerns all of them is raised.
+        """
         ...
 
     async def refill(self, external_id: str) -> str:
@@ -205,7 +223,7 @@ class Adapter(Protocol):
         """Ask for the state of refills; unknown words and missing ids are left out."""
         ...
 
-    async def cancel(self, external_ids: Sequence[str]) -> Mapping[str, None | Rejected]:
+    async def cancel(self, external_ids: Sequence[str]) -> Mapping[str, Rejected | None]:
         """Ask to cancel; `None` means that the request was registered, not that the order is canceled."""
         ...
 
