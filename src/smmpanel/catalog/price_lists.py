@@ -1,0 +1,237 @@
+"""What is on sale, at whose price: lists for pages and the API, and the terms that an order is placed under."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smmpanel.catalog.live_routes import FIRST_ROUTE_OF_ANY_CURRENCY, LIVE_ROUTES, PANEL_MARKUP
+from smmpanel.catalog.pricing import final_rate
+from smmpanel.kernel.errors import NotFoundError
+from smmpanel.kernel.money import plain
+from smmpanel.kernel.paging import PAGE_SIZE, PAGE_SIZE_MAX, Paged, key_from, paged
+
+ID_DIGITS = 19
+"""Numbers with so many digits are no ids."""
+
+
+class ServiceRow(NamedTuple):
+    """One service on sale, as one user sees it. Rates are per 1,000 (per package), in the panel's currency."""
+
+    id: int
+    name: str
+    category_id: int
+    category: str
+    platform: str | None
+    type: str
+    mode: str
+    description: str
+    average_time: str
+    min: int
+    max: int
+    dripfeed: bool
+    refill: bool
+    refill_days: int | None
+    cancel: bool
+    rate: Decimal
+    """What this user pays."""
+    list_rate: Decimal
+    """What everybody without a discount pays."""
+
+
+async def service_rows(session: AsyncSession, user_id: int | None, currency: str) -> list[ServiceRow]:
+    """Return all services on sale, at the user's rates, in the order of the shelves; `None` is a visitor.
+
+    `currency` is the panel's.
+    """
+    rows = await session.execute(_LIST, {"user_id": user_id, "currency": currency})
+    return [_row(row) for row in rows]
+
+
+async def services_page(
+    session: AsyncSession,
+    user_id: int | None,
+    currency: str,
+    *,
+    category_id: int | None = None,
+    platform: str | None = None,
+    search: str | None = None,
+    after: str | None = None,
+    size: int = PAGE_SIZE,
+) -> Paged[ServiceRow]:
+    """Return a page of the services on sale, of one shelf or platform if asked, found by words of their names or by id."""
+    size = min(size, PAGE_SIZE_MAX)
+    words = (search or "").split()
+    number = words[0] if len(words) == 1 else ""
+    given = {
+        "user_id": user_id,
+        "currency": currency,
+        "category_id": category_id,
+        "platform": platform,
+        "patterns": [f"%{_like(word)}%" for word in words],
+        "found_id": int(number) if number.isascii() and number.isdigit() and len(number) < ID_DIGITS else None,
+        "after": key_from(after),
+        "size": size + 1,
+    }
+    rows = [_row(row) for row in await session.execute(_PAGE, given)]
+    return paged(rows, size, [row.id for row in rows])
+
+
+async def service_for(session: AsyncSession, user_id: int | None, service_id: int, currency: str) -> ServiceRow:
+    """Return one service on sale at the user's rate; raises `NotFoundError` if it is not on sale."""
+    found = await session.execute(_ONE, {"user_id": user_id, "currency": currency, "service_id": service_id})
+    if (row := found.one_or_none()) is None:
+        raise NotFoundError
+    return _row(row)
+
+
+def _like(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _row(row: Any) -> ServiceRow:
+    *shown, listed, cost, allow_below_cost, discount, custom = row
+    rate = listed
+    if discount or custom is not None:
+        rate = final_rate(
+            listed, cost, discount_percent=discount, custom_rate=custom, allow_below_cost=allow_below_cost
+        )
+    return ServiceRow._make((*shown, rate, listed))
+
+
+@dataclass(frozen=True, slots=True)
+class SaleTerms:
+    """All that is needed to check and price one user's orders of one service."""
+
+    service_id: int
+    name: str
+    type: str
+    mode: str
+    platform: str | None
+    min: int
+    max: int
+    dripfeed: bool
+    refill: bool
+    refill_days: int | None
+    cancel: bool
+    link_guard: bool
+    list_rate: Decimal
+    cost: Decimal | None
+    allow_below_cost: bool
+    discount_percent: Decimal
+    custom_rate: Decimal | None
+    markup: dict[str, str]
+    """What made the list rate, ready to be frozen: a rate fixed by hand, or each part of the markup and its level."""
+    refusal: str | None
+    """Why it is not on sale: `disabled`, `held`, `category_disabled`, `no_route`; `None` if it is."""
+
+    @property
+    def rate(self) -> Decimal:
+        """What this user pays per 1,000 (per package), in the panel's currency."""
+        return final_rate(
+            self.list_rate,
+            self.cost,
+            discount_percent=self.discount_percent,
+            custom_rate=self.custom_rate,
+            allow_below_cost=self.allow_below_cost,
+        )
+
+
+Pair = tuple[int, int]
+"""A user's id and a service's id."""
+
+
+async def sale_terms(session: AsyncSession, pairs: Iterable[Pair]) -> dict[Pair, SaleTerms]:
+    """Return under which terms each of these users can order each of these services, in one statement.
+
+    Services that are not on sale are returned with the reason; those that do not exist are left out.
+    """
+    unique = list(dict.fromkeys(pairs))
+    found: dict[Pair, SaleTerms] = {}
+    rows = await session.execute(
+        _TERMS, {"users": [user for user, _ in unique], "services": [one for _, one in unique]}
+    )
+    for user_id, refusal, fixed_rate, percent, fixed, step, percent_from, fixed_from, step_from, *terms in rows:
+        if fixed_rate is not None:
+            markup = {"fixed_rate": plain(fixed_rate)}
+        else:
+            markup = {
+                "percent": plain(percent),
+                "percent_from": percent_from,
+                "fixed": plain(fixed),
+                "fixed_from": fixed_from,
+                "step": plain(step),
+                "step_from": step_from,
+            }
+        values: list[Any] = [*terms, markup, refusal]
+        found[user_id, terms[0]] = SaleTerms(*values)
+    return found
+
+
+_ON_SALE = f"""
+  FROM services s
+  JOIN categories c ON c.id = s.category_id
+  LEFT JOIN user_discounts d ON d.user_id = CAST(:user_id AS bigint)
+  LEFT JOIN custom_rates cr ON cr.user_id = CAST(:user_id AS bigint) AND cr.service_id = s.id
+ WHERE s.enabled AND s.held_reason IS NULL AND c.enabled
+   AND (s.mode <> 'provider' OR EXISTS (SELECT {LIVE_ROUTES}))
+"""
+_COLUMNS = f"""
+SELECT s.id, s.name, c.id, c.name, c.platform, s.type, s.mode, s.description, s.average_time, s.min, s.max, s.dripfeed,
+       s.refill, s.refill_days, s.cancel, s.rate, s.cost, s.allow_below_cost, COALESCE(d.percent, 0), cr.rate
+{_ON_SALE}
+"""
+_PLACE = "c.position, c.id, s.position, s.id"
+_LIST = text(f"{_COLUMNS} ORDER BY {_PLACE}")
+_ONE = text(f"{_COLUMNS} AND s.id = :service_id")
+# A cursor is the id of a page's last service: where that stands now is where the next page begins.
+_PAGE = text(
+    f"""
+{_COLUMNS}
+   AND (CAST(:category_id AS bigint) IS NULL OR c.id = CAST(:category_id AS bigint))
+   AND (CAST(:platform AS text) IS NULL OR c.platform = CAST(:platform AS text))
+   AND (s.id = CAST(:found_id AS bigint) OR s.name || ' ' || c.name ILIKE ALL (CAST(:patterns AS text[])))
+   AND (CAST(:after AS bigint) IS NULL OR ({_PLACE}) > (
+        SELECT lc.position, lc.id, ls.position, ls.id FROM services ls JOIN categories lc ON lc.id = ls.category_id
+         WHERE ls.id = CAST(:after AS bigint)))
+ ORDER BY {_PLACE} LIMIT :size
+"""
+)
+
+
+def _nearest(column: str) -> str:
+    """SQL for one part of the markup in force, and for the level that it comes from: as `pricing.resolve_markup` has it."""
+    levels = (("service", "s"), ("category", "c"), ("provider", "f"), ("panel", "panel"))
+    value = ", ".join(f"{table}.{column}" for _, table in levels)
+    return f"COALESCE({value}, 0) AS {column}"
+
+
+def _nearest_level(column: str) -> str:
+    levels = (("service", "s"), ("category", "c"), ("provider", "f"), ("panel", "panel"))
+    cases = " ".join(f"WHEN {table}.{column} IS NOT NULL THEN '{level}'" for level, table in levels)
+    return f"CASE {cases} ELSE 'none' END AS {column}_from"
+
+
+_PARTS = ("markup_percent", "markup_fixed", "rounding_step")
+_TERMS = text(
+    f"""
+WITH {PANEL_MARKUP}
+SELECT w.user_id,
+       CASE WHEN NOT s.enabled THEN 'disabled' WHEN s.held_reason IS NOT NULL THEN 'held'
+            WHEN NOT c.enabled THEN 'category_disabled'
+            WHEN s.mode = 'provider' AND f.route_id IS NULL THEN 'no_route' END,
+       s.fixed_rate, {", ".join(_nearest(part) for part in _PARTS)}, {", ".join(_nearest_level(part) for part in _PARTS)},
+       s.id, s.name, s.type, s.mode, c.platform, s.min, s.max, s.dripfeed, s.refill, s.refill_days, s.cancel,
+       s.link_guard, s.rate, s.cost, s.allow_below_cost, COALESCE(d.percent, 0), cr.rate
+  FROM unnest(CAST(:users AS bigint[]), CAST(:services AS bigint[])) AS w(user_id, service_id)
+  JOIN services s ON s.id = w.service_id
+  JOIN categories c ON c.id = s.category_id
+  CROSS JOIN panel
+  LEFT JOIN user_discounts d ON d.user_id = w.user_id
+  LEFT JOIN custom_rates cr ON cr.user_id = w.user_id AND cr.service_id = w.service_id
+  {FIRST_ROUTE_OF_ANY_CURRENCY}
+"""
+)
