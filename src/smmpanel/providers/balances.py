@@ -63,7 +63,18 @@ async def check_balances(
         async with places:
             return await _check(panel, provider_id, slug, only_if_grown=only_if_grown)
 
-    return list(await asyncio.gather(*(check(provider_id, slug) for provider_id, slug in providers)))
+    results = await asyncio.gather(*(check(*provider) for provider in providers), return_exceptions=True)
+    return [_result_of(*provider, result) for provider, result in zip(providers, results, strict=True)]
+
+
+def _result_of(provider_id: int, slug: str, result: BalanceResult | BaseException) -> BalanceResult:
+    """Return what came of one check: a mistake in one adapter must not keep the others' balances from being read."""
+    if isinstance(result, BalanceResult):
+        return result
+    if not isinstance(result, Exception):
+        raise result
+    log.error("balance_check_broke", provider=slug, exc_info=result)
+    return BalanceResult(provider_id, slug, failure="error", text=type(result).__name__)
 
 
 async def _check(panel: Panel, provider_id: int, slug: str, *, only_if_grown: bool) -> BalanceResult:

@@ -57,11 +57,16 @@ class Bucket:
         return Decimal(self.capacity) / 2 if self.capacity > 1 else Decimal(0)
 
 
+def is_waiting(patient_since: datetime | None, now: datetime) -> bool:
+    """Whether calls that are not urgent have been standing back since then."""
+    return patient_since is not None and (now - patient_since).total_seconds() < PATIENCE_ENDS_SECONDS
+
+
 def is_due(patient_since: datetime | None, now: datetime) -> bool:
-    """Whether the calls that stood back since then have stood back long enough."""
-    if patient_since is None:
+    """Whether they have stood back long enough."""
+    if patient_since is None or not is_waiting(patient_since, now):
         return False
-    return PATIENCE_SECONDS <= (now - patient_since).total_seconds() < PATIENCE_ENDS_SECONDS
+    return (now - patient_since).total_seconds() >= PATIENCE_SECONDS
 
 
 def calls_left(bucket: Bucket, *, urgent: bool, due: bool) -> int:
@@ -73,10 +78,13 @@ def calls_left(bucket: Bucket, *, urgent: bool, due: bool) -> int:
     return max(beyond, min(whole, 1) if due else 0, 0)
 
 
-def slots_kept(concurrency: int, *, limited: bool, urgent: bool, due: bool) -> int:
-    """Return how many of the calls in flight are not for this kind of call."""
+def slots_kept(concurrency: int, *, limited: bool, urgent: bool, waiting: bool, due: bool) -> int:
+    """Return how many of the calls in flight are not for this kind of call.
+
+    Whoever hands in orders may hold his places for a long while, so he leaves one as soon as somebody waits.
+    """
     if urgent:
-        return 1 if due else 0
+        return 1 if waiting else 0
     if due or not limited or concurrency == 1:
         return 0
     return max(concurrency // 4, 1)

@@ -17,6 +17,7 @@ URL_MAX = 500
 RATE_MAX = 60_000
 CONCURRENCY_MAX = 1000
 TIMEOUT_MAX_SECONDS = 120
+PERCENT_LEAST = Decimal("-99.9999")
 PERCENT_MAX = Decimal(10_000)
 AMOUNT_MAX = Decimal(10) ** 12
 
@@ -106,7 +107,7 @@ def checked_terms(terms: ProviderTerms, settings: Settings) -> ProviderTerms:
     _whole("rate_per_minute", terms.get("rate_per_minute"), RATE_MAX)
     _whole("concurrency", terms.get("concurrency"), CONCURRENCY_MAX)
     _whole("timeout_seconds", terms.get("timeout_seconds"), TIMEOUT_MAX_SECONDS)
-    _between("markup_percent", terms.get("markup_percent"), Decimal(-100), PERCENT_MAX)
+    _between("markup_percent", terms.get("markup_percent"), PERCENT_LEAST, PERCENT_MAX)
     _between("markup_fixed", terms.get("markup_fixed"), Decimal(0), AMOUNT_MAX)
     _between("rounding_step", terms.get("rounding_step"), Decimal(0), AMOUNT_MAX)
     _between("low_balance", terms.get("low_balance"), Decimal(0), AMOUNT_MAX)

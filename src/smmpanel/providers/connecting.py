@@ -96,7 +96,9 @@ async def add_provider(
     )
     adapter_for(panel, provider)  # refuses options that are not this adapter's
     await _insert(session, provider)
-    await audit(session, actor, Permission.PROVIDERS_EDIT, subject_of(provider.id), after=_shown(provider))
+    await audit(
+        session, actor, Permission.PROVIDERS_EDIT, subject_of(provider.id), after=_fit_to_show(_terms_of(provider))
+    )
     return provider
 
 
@@ -127,7 +129,7 @@ async def edit_provider(
     """Change what is given. A new key or address ends a pause: whoever enters it wants it tried."""
     actor.require(Permission.PROVIDERS_EDIT)
     provider = await _locked(session, id_or_slug)
-    before = _shown(provider)
+    before = _terms_of(provider)
     for name, value in checked_terms(terms, panel.settings).items():
         if getattr(provider, name) != value:
             setattr(provider, name, value)
@@ -205,13 +207,13 @@ async def _switch(session: AsyncSession, provider: Provider, actor: Actor, *, en
 async def _audit_change(
     session: AsyncSession, actor: Actor, provider: Provider, before: Mapping[str, Any], *, new_key: bool
 ) -> None:
-    now = _shown(provider)
+    now = _terms_of(provider)
     changed = {name for name in now if now[name] != before[name]}
-    after = {name: now[name] for name in now if name in changed}
+    after = _fit_to_show({name: now[name] for name in now if name in changed})
     if new_key:
         after["api_key"] = "replaced"
     if after:
-        was = {name: before[name] for name in before if name in changed}
+        was = _fit_to_show({name: before[name] for name in before if name in changed})
         await audit(session, actor, Permission.PROVIDERS_EDIT, subject_of(provider.id), before=was, after=after)
 
 
@@ -222,7 +224,11 @@ def _key_or_none(panel: Panel, provider: Provider) -> str | None:
         return None
 
 
-def _shown(provider: Provider) -> dict[str, Any]:
-    """What the audit log shows of a provider: everything that staff may say of it, and no key."""
+def _terms_of(provider: Provider) -> dict[str, Any]:
     names = ("slug", "adapter", "enabled", *ProviderTerms.__annotations__)
     return {name: getattr(provider, name) for name in names}
+
+
+def _fit_to_show(terms: Mapping[str, Any]) -> dict[str, Any]:
+    """What the audit log may keep: of options only their names, since headers and extra fields can carry secrets."""
+    return {name: sorted(value) if name == "options" else value for name, value in terms.items()}

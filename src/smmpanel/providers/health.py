@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.kernel.jobs import job
 from smmpanel.kernel.panel import Panel
 from smmpanel.providers.models import Provider, ProviderHealth
-from smmpanel.providers.protocol import ProviderFailure, RefusedOrder
+from smmpanel.providers.protocol import ProviderFailure, RefusedOrder, TryLater
 
 KEPT_DAYS = 30
 LAST_SUCCESS_STEP_SECONDS = 5
@@ -29,8 +29,8 @@ class CallRecord:
 
     @classmethod
     def of(cls, action: str, failure: ProviderFailure | None, took_ms: int) -> "CallRecord":
-        """Record a call by its failure. Refusing one order is an answer like any other: the provider is well."""
-        return cls(action, failure is None or isinstance(failure, RefusedOrder), took_ms)
+        """Record a call by its failure. Turning one order down, or putting it off, is an answer: the provider is well."""
+        return cls(action, failure is None or isinstance(failure, RefusedOrder | TryLater), took_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.errors import NotFoundError
-from smmpanel.providers.bucket import PATIENCE_ENDS_SECONDS, Bucket, calls_left, is_due, slots_kept
+from smmpanel.providers.bucket import Bucket, calls_left, is_due, is_waiting, slots_kept
 
 SLOT_RETRY_SECONDS = 0.25
 """When to look again if all calls that may be in flight are: most answers take longer, some less."""
@@ -66,9 +66,13 @@ class _Throttle:
         return Bucket(self.rate_per_minute, self.tokens, self.refilled_at).at(now)
 
     def slots(self, now: datetime, *, urgent: bool) -> int:
-        due = is_due(self.patient_since, now)
-        limited = self.rate_per_minute is not None
-        return self.concurrency - slots_kept(self.concurrency, limited=limited, urgent=urgent, due=due)
+        return self.concurrency - slots_kept(
+            self.concurrency,
+            limited=self.rate_per_minute is not None,
+            urgent=urgent,
+            waiting=is_waiting(self.patient_since, now),
+            due=is_due(self.patient_since, now),
+        )
 
 
 _COLUMNS = (
@@ -233,5 +237,5 @@ async def _locked(session: AsyncSession, provider_id: int) -> _Throttle:
 
 async def _stand_back(session: AsyncSession, provider_id: int, since: datetime | None, now: datetime) -> None:
     """Note that a call which is not urgent found nothing, unless others have been waiting already."""
-    if since is None or (now - since).total_seconds() >= PATIENCE_ENDS_SECONDS:
+    if not is_waiting(since, now):
         await session.execute(_BE_PATIENT, {"provider_id": provider_id, "now": now})
