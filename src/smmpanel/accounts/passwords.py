@@ -85,11 +85,13 @@ def _fits(stored: str | None, password: str) -> bool:
 def _argon2_fits(stored: str, password: str) -> bool:
     try:
         return _hasher.verify(stored, _typed(password))
-    except (VerificationError, InvalidHashError):
+    except (VerificationError, InvalidHashError, ValueError):
         return False
 
 
 def _bcrypt_fits(stored: str, password: str) -> bool:
+    if "\0" in password:
+        return False  # bcrypt takes the end of a text for the beginning of its repetition
     try:
         return bcrypt.checkpw(password.encode()[:BCRYPT_BYTES_MAX], stored.encode())
     except ValueError:
