@@ -12,5 +12,6 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.get_bind().exec_driver_sql(SchemaManager.get_schema())
+    # The driver reads % as the start of a parameter.
+    op.get_bind().exec_driver_sql(SchemaManager.get_schema().replace("%", "%%"))
     metadata.create_all(op.get_bind())
