@@ -9,10 +9,10 @@ from typing import Any
 
 from smmpanel.catalog.models import ServiceMode
 from smmpanel.catalog.price_lists import SaleTerms
-from smmpanel.catalog.pricing import charge, final_rate
+from smmpanel.catalog.pricing import charge
 from smmpanel.catalog.routes import Route
-from smmpanel.catalog.service_types import SERVICE_TYPES, OrderContent, Terms, read_order
-from smmpanel.kernel.errors import ConflictError, InvalidInputError, PanelError
+from smmpanel.catalog.service_types import SERVICE_TYPES, OrderContent, PriceBasis, Terms, read_order
+from smmpanel.kernel.errors import ConflictError, InvalidInputError
 from smmpanel.kernel.money import plain
 from smmpanel.orders.models import OrderKind
 
@@ -88,15 +88,9 @@ def draft(order: NewOrder, terms: SaleTerms | None, routes: Sequence[Route], *, 
     content = read_order(
         terms.type, order.raw, terms=Terms(terms.min, terms.max, terms.dripfeed, terms.platform), now=now
     )
-    rate = final_rate(
-        terms.list_rate,
-        terms.cost,
-        discount_percent=terms.discount_percent,
-        custom_rate=terms.custom_rate,
-        allow_below_cost=terms.allow_below_cost,
-    )
+    rate = terms.rate
     basis = SERVICE_TYPES[terms.type].basis
-    route = routes[0] if routes and terms.mode == ServiceMode.PROVIDER else None
+    route = best_route(routes, content.run_quantity, basis) if terms.mode == ServiceMode.PROVIDER else None
     if route is None and terms.mode == ServiceMode.PROVIDER:
         raise ServiceUnavailableError
     return Draft(
@@ -110,6 +104,13 @@ def draft(order: NewOrder, terms: SaleTerms | None, routes: Sequence[Route], *, 
         guard_key=content.link_key if terms.link_guard else None,
         terms=_frozen(terms, route, rate, currency),
     )
+
+
+def best_route(routes: Sequence[Route], quantity: int, basis: PriceBasis) -> Route | None:
+    """Return the route to queue for: the first that is open and takes the quantity; if none does now, the first at all."""
+    counted = basis in {PriceBasis.PER_QUANTITY, PriceBasis.PER_LINES}
+    fitting = [route for route in routes if not counted or route.takes(quantity)]
+    return next((route for route in fitting if not route.paused), None) or next(iter(fitting or routes), None)
 
 
 def _kind(terms: SaleTerms, content: OrderContent) -> OrderKind:
@@ -148,7 +149,3 @@ def _frozen(terms: SaleTerms, route: Route | None, rate: Decimal, currency: str)
             "base": plain(route.cost),
         }
     return frozen
-
-
-Refusal = PanelError
-"""What stands in the answer in place of an order that was not placed."""

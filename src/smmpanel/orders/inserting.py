@@ -52,7 +52,7 @@ async def take_order_ids(session: AsyncSession, number: int) -> list[int]:
 
 async def insert_orders(session: AsyncSession, placed: Mapping[int, Draft], *, currency: str, now: datetime) -> None:
     """Insert orders under the ids given, and the schedules of drip-feeds."""
-    rows = [_row(order_id, one, now) for order_id, one in placed.items()]
+    rows = [_row(order_id, one) for order_id, one in placed.items()]
     columns: dict[str, Any] = {name: [row[name] for row in rows] for name in _COLUMNS}
     await session.execute(_INSERT, {**columns, "currency": currency, "now": now})
     drips = {order_id: one for order_id, one in placed.items() if one.kind is OrderKind.DRIP}
@@ -68,7 +68,7 @@ async def insert_orders(session: AsyncSession, placed: Mapping[int, Draft], *, c
         await session.execute(_INSERT_DRIPS, {**schedule, "now": now})
 
 
-def _row(order_id: int, one: Draft, now: datetime) -> dict[str, Any]:
+def _row(order_id: int, one: Draft) -> dict[str, Any]:
     order, content = one.order, one.content
     # A drip-feed goes nowhere itself: its runs do.
     route = one.route if one.kind is not OrderKind.DRIP else None

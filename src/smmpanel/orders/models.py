@@ -293,3 +293,14 @@ class KeySpend(Base):
     api_key_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     day: Mapped[str] = mapped_column(String, primary_key=True)
     spent: Mapped[Decimal] = mapped_column(AMOUNT)
+
+
+class TrackingTurn(Base):
+    """Who asks a provider for statuses at the moment; a dead worker's turn ends by itself."""
+
+    __tablename__ = "tracking_turns"
+
+    provider_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("providers.id", ondelete="CASCADE"), primary_key=True
+    )
+    until: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -17,7 +17,6 @@ from smmpanel.catalog.price_lists import sale_terms
 from smmpanel.catalog.routes import routes_for
 from smmpanel.catalog.stock import claim_stock
 from smmpanel.kernel.errors import ConflictError, NotFoundError, PanelError
-from smmpanel.kernel.jobs import wake
 from smmpanel.kernel.money import Money
 from smmpanel.ledger import (
     InsufficientFundsError,

@@ -13,6 +13,7 @@ from smmpanel.orders.models import OrderStatus
 from smmpanel.orders.rerouting import Detour, reroute
 from smmpanel.orders.settling import Change, settle
 from smmpanel.orders.timeline import Event, add_events
+from smmpanel.providers.protocol import ProviderFailure, TryLater
 
 ANSWER_LENGTH_MAX = 4000
 ACCEPTED, UNKNOWN = "accepted", "unknown"
@@ -37,7 +38,7 @@ class Outcome:
     answer: str | None = None
     external_id: str | None = None
     took_ms: int = 0
-    retry_after_seconds: int | None = None
+    failure: ProviderFailure | None = None
 
 
 _CLOSE_ATTEMPTS = text(
@@ -81,11 +82,15 @@ async def record_outcomes(
         session, provider_id, [(one.claim.order_id, one.text) for one in live if one.outcome == UNKNOWN]
     )
     detours = [
-        Detour(one.claim.order_id, one.outcome, one.text, one.claim.route_id, one.retry_after_seconds)
+        Detour(one.claim.order_id, one.outcome, one.text, one.claim.route_id, _asked_wait(one.failure))
         for one in live
         if one.outcome not in {ACCEPTED, UNKNOWN}
     ]
     await reroute(session, detours, currency=currency, now=now)
+
+
+def _asked_wait(failure: ProviderFailure | None) -> int | None:
+    return failure.retry_after_seconds if isinstance(failure, TryLater) else None
 
 
 async def _still_ours(session: AsyncSession, outcomes: Sequence[Outcome]) -> set[int]:

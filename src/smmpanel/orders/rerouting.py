@@ -70,7 +70,7 @@ def objection_to(route: Route, order: Mapping[str, Any]) -> str | None:
     quantity: int = order["quantity"]
     if not order["terms"].get("below_cost") and charge(route.cost, quantity, basis) > _paid(order):
         return "its cost has risen above what was paid"
-    if basis in {PriceBasis.PER_QUANTITY, PriceBasis.PER_LINES} and not route.min <= quantity <= route.max:
+    if basis in {PriceBasis.PER_QUANTITY, PriceBasis.PER_LINES} and not route.takes(quantity):
         return f"the provider takes {route.min} to {route.max} now"
     return None
 

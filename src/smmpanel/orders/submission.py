@@ -19,21 +19,20 @@ from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
 from smmpanel.orders.claiming import Claim, claim_orders
 from smmpanel.orders.recording import ACCEPTED, UNKNOWN, Outcome, record_outcomes
+from smmpanel.providers.backing_off import back_off
 from smmpanel.providers.connecting import adapter_for, provider_by
 from smmpanel.providers.health import CallRecord, record_calls
 from smmpanel.providers.models import Provider
 from smmpanel.providers.pausing import pause_provider
-from smmpanel.providers.protocol import Adapter, NotSent, ProviderFailure, RefusedAccount, TryLater, Unclear
-from smmpanel.providers.throttle import Lease, block_until, give_back, take_calls
+from smmpanel.providers.protocol import Adapter, ProviderFailure, RefusedAccount, TryLater
+from smmpanel.providers.throttle import Lease, give_back, take_calls
 
 CLAIM_MAX = 100
-SLICE_SECONDS = 20.0
+SLICE_SECONDS = 10.0
 """A job gives way to others after this long and is woken again if work is left."""
 RECORD_PAUSE_SECONDS = 0.01
 RECORD_TRIES = 5
 LEASE_GRACE_SECONDS = 30
-TROUBLE = {NotSent.outcome, RefusedAccount.outcome, Unclear.outcome}
-"""Outcomes that count against a provider's health; an order that it refuses properly does not."""
 
 log = get_logger()
 
@@ -90,6 +89,8 @@ class _Submission:
     """What has been answered and is not recorded yet, with the lease to give the call back to."""
     lease: Lease | None = None
     recording: asyncio.Task[None] | None = None
+    closing: bool = False
+    """Set when the provider asked us to wait or refused our account: the limits have to be read again before going on."""
 
     async def run(self) -> bool:
         """Work until nothing is due, the slice is over or the provider is closed; says whether work may be left."""
@@ -98,7 +99,7 @@ class _Submission:
         ends = time.monotonic() + SLICE_SECONDS
         try:
             while not self.panel.stopping.is_set():
-                if time.monotonic() > ends:
+                if self.closing or time.monotonic() > ends:
                     return True
                 if not await self._round(provider):
                     return False
@@ -158,7 +159,7 @@ class _Submission:
                 now=now,
             )
             if metered and len(claims) < lease.calls:
-                await give_back(session, lease.id, lease.calls - len(claims))
+                await give_back(session, lease.id, lease.calls - len(claims), unused=True)
         self.lease = None if metered else lease
         return claims, taken, lease.id if metered else None
 
@@ -175,8 +176,8 @@ class _Submission:
             accepted = await adapter.add(claim.request)
             outcome = Outcome(claim, ACCEPTED, answer=accepted.answer, external_id=accepted.external_id)
         except ProviderFailure as failure:
-            wait = failure.retry_after_seconds if isinstance(failure, TryLater) else None
-            outcome = Outcome(claim, failure.outcome, failure.text, failure.answer, retry_after_seconds=wait)
+            outcome = Outcome(claim, failure.outcome, failure.text, failure.answer, failure=failure)
+            self.closing = self.closing or isinstance(failure, RefusedAccount | TryLater)
         except Exception:
             # An adapter's bug says nothing about what the provider did.
             log.exception("adapter_broke", order_id=claim.order_id, provider_id=self.provider_id)
@@ -199,27 +200,30 @@ class _Submission:
             try:
                 async with self.panel.db.transaction() as session:
                     await self._write(session, batch)
-                return
             except (DBAPIError, OSError):
                 if not tries_left:
                     log.exception("outcomes_not_recorded", orders=[one.claim.order_id for one, _ in batch])
                     return
                 await asyncio.sleep(1)
+            else:
+                return
 
     async def _write(self, session: AsyncSession, batch: list[tuple[Outcome, int | None]]) -> None:
+        """Write all that a batch of answers means. The provider's rows first, then orders, then money: claims lock so too."""
         now = self.panel.clock()
         outcomes = [one for one, _ in batch]
-        watch = timedelta(days=self.panel.settings.finished_watch_days)
-        await record_outcomes(session, self.provider_id, outcomes, currency=self.panel.currency, now=now, watch=watch)
+        records = [CallRecord.of("add", one.failure, one.took_ms) for one in outcomes]
+        await record_calls(session, self.provider_id, records, now)
+        failures = [one.failure for one in outcomes if one.failure is not None]
+        refused = [failure.text for failure in failures if isinstance(failure, RefusedAccount)]
+        if refused:
+            await pause_provider(session, self.provider_id, refused[0], now)
         for lease_id, calls in Counter(lease_id for _, lease_id in batch if lease_id is not None).items():
             await give_back(session, lease_id, calls)
-        records = [CallRecord("add", one.outcome not in TROUBLE, one.took_ms) for one in outcomes]
-        await record_calls(session, self.provider_id, records, now)
-        for one in outcomes:
-            if one.outcome == RefusedAccount.outcome:
-                await pause_provider(session, self.provider_id, one.text, now)
-            if one.outcome == TryLater.outcome and one.retry_after_seconds is not None:
-                await block_until(session, self.provider_id, now + timedelta(seconds=one.retry_after_seconds))
+        for failure in failures:
+            await back_off(session, self.provider_id, failure, now)
+        watch = timedelta(days=self.panel.settings.finished_watch_days)
+        await record_outcomes(session, self.provider_id, outcomes, currency=self.panel.currency, now=now, watch=watch)
 
     async def _finish(self) -> None:
         """Let the calls under way end, record them, and give the places back."""
