@@ -9,7 +9,7 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 	--no-emit-index-url --no-emit-find-links
 TESTS :=
 
-.PHONY: help run test check format bench requirements clean
+.PHONY: help run install test check format bench requirements clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -17,6 +17,8 @@ help: ## show this list
 
 run: $(VENV)/.run ## start the panel on http://127.0.0.1:8000 (SMMPANEL_HOST, SMMPANEL_PORT, SMMPANEL_HOME)
 	@exec $(BIN)/python -m smmpanel.entrypoints.supervisor
+
+install: $(VENV)/.run ## install the panel without starting it (for a service)
 
 test: $(VENV)/.dev ## run the tests (TESTS="tests/ledger -k posting" for some)
 	$(BIN)/python -m pytest -n auto $(TESTS)
