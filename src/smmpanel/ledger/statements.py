@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, SQLColumnExpression, Subquery, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -110,7 +111,7 @@ class TransferLine:
 async def transfers_for(session: AsyncSession, subject: str, *, limit: int = 200) -> list[TransferLine]:
     """Return what moved for one subject, such as `order:123`, oldest first."""
     row, debit, credit = LedgerTransfer, LedgerAccount.__table__.alias("d"), LedgerAccount.__table__.alias("c")
-    found = (
+    found: Select[Any] = (
         select(
             row.id,
             row.created_at,

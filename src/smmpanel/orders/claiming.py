@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import orjson
-from sqlalchemy import RowMapping, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.catalog.routes import Route, routes_for
 from smmpanel.catalog.service_types import provider_fields
 from smmpanel.orders.rerouting import Detour, objection_to, reroute
+from smmpanel.orders.writing import OrderRow
 from smmpanel.providers.protocol import UpstreamOrder
 
 CLAIM_GRACE = timedelta(seconds=60)
@@ -57,11 +58,11 @@ async def claim_orders(
     """
     until = now + timedelta(seconds=timeout_seconds) + CLAIM_GRACE
     asked = {"provider": provider_id, "number": number, "now": now, "until": until}
-    rows = (await session.execute(_CLAIM, asked)).mappings().all()
+    rows = [dict(row) for row in (await session.execute(_CLAIM, asked)).mappings()]
     if not rows:
         return [], 0
     routes = await routes_for(session, list({row["service_id"] for row in rows}), currency)
-    ready: list[tuple[RowMapping, Route, UpstreamOrder]] = []
+    ready: list[tuple[OrderRow, Route, UpstreamOrder]] = []
     detours: list[Detour] = []
     for row in rows:
         route = next((one for one in routes.get(row["service_id"], ()) if one.id == row["route_id"]), None)
@@ -84,14 +85,14 @@ async def claim_orders(
     return claims, len(rows)
 
 
-def _request(row: RowMapping, route: Route) -> UpstreamOrder:
+def _request(row: OrderRow, route: Route) -> UpstreamOrder:
     kind = row["terms"]["type"]
     fields = provider_fields(kind, link=row["link"], quantity=row["quantity"], fields=row["fields"])
     return UpstreamOrder(service=route.external_id, type=kind, fields=fields)
 
 
 async def _open_attempts(
-    session: AsyncSession, provider_id: int, ready: Sequence[tuple[RowMapping, Route, UpstreamOrder]], now: datetime
+    session: AsyncSession, provider_id: int, ready: Sequence[tuple[OrderRow, Route, UpstreamOrder]], now: datetime
 ) -> dict[int, int]:
     asked = {
         "provider": provider_id,

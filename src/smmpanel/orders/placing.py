@@ -238,6 +238,7 @@ def _answer_twins(batch: _Batch) -> None:
     for index, one in batch.drafts.items():
         if index in batch.answers:
             continue
+        assert one.order.key is not None
         original, content = first[one.order.user_id, one.order.key]
         answer = batch.answers[original]
         assert isinstance(answer, Placed)

@@ -22,6 +22,7 @@ from smmpanel.orders.models import OrderStatus
 from smmpanel.orders.recording import mark_unconfirmed
 from smmpanel.orders.settling import Change, settle
 from smmpanel.orders.timeline import Event, add_events
+from smmpanel.orders.writing import lock_orders
 from smmpanel.providers.asking import ProviderBusyError, ProviderUnavailableError, asking
 from smmpanel.providers.protocol import ProviderFailure, RecentOrder
 
@@ -155,6 +156,7 @@ async def _proven(
 
 
 async def _settle_proven(session: AsyncSession, panel: Panel, proven: dict[int, str]) -> None:
+    rows = await lock_orders(session, proven)
     changes = [
         Change(
             order_id,
@@ -163,10 +165,9 @@ async def _settle_proven(session: AsyncSession, panel: Panel, proven: dict[int, 
             external_id=external_id,
         )
         for order_id, external_id in proven.items()
+        if rows[order_id]["unconfirmed"]  # staff may have settled it while the provider was asked
     ]
-    watch = timedelta(days=panel.settings.finished_watch_days)
-    # Not strict: staff may have settled one of them while the provider was asked.
-    await settle(session, changes, now=panel.clock(), watch=watch, strict=False)
+    await settle(session, changes, now=panel.clock(), watch=timedelta(days=panel.settings.finished_watch_days))
 
 
 async def _keep_evidence(

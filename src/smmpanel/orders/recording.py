@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.facts import Fact, record
+from smmpanel.notifications import AlertLevel, raise_alert
 from smmpanel.orders.claiming import Claim
 from smmpanel.orders.models import OrderStatus
 from smmpanel.orders.rerouting import Detour, reroute
@@ -17,6 +18,7 @@ from smmpanel.providers.protocol import ProviderFailure, TryLater
 
 ANSWER_LENGTH_MAX = 4000
 ACCEPTED, UNKNOWN = "accepted", "unknown"
+STRAY_ALERT = "order_accepted_late"
 
 
 class OrderUnconfirmed(Fact):
@@ -48,7 +50,10 @@ _CLOSE_ATTEMPTS = text(
     " CAST(:took AS int[])) AS v(id, outcome, answer, external_id, took_ms) WHERE a.id = v.id"
 )
 _STILL_OURS = text(
-    "SELECT id FROM orders WHERE id = ANY(CAST(:ids AS bigint[])) AND status = 'submitting' ORDER BY id FOR NO KEY UPDATE"
+    "SELECT o.id FROM orders o JOIN unnest(CAST(:ids AS bigint[]), CAST(:attempts AS bigint[])) AS v(id, attempt_id) ON v.id = o.id"
+    " WHERE o.status = 'submitting'"
+    " AND NOT EXISTS (SELECT FROM order_attempts later WHERE later.order_id = o.id AND later.id > v.attempt_id)"
+    " ORDER BY o.id FOR NO KEY UPDATE OF o"
 )
 _TAKEN_IDS = text(
     "SELECT external_id FROM orders WHERE provider_id = :provider AND external_id = ANY(CAST(:externals AS text[]))"
@@ -87,6 +92,23 @@ async def record_outcomes(
         if one.outcome not in {ACCEPTED, UNKNOWN}
     ]
     await reroute(session, detours, currency=currency, now=now)
+    await _tell_of_strays(session, provider_id, [one for one in outcomes if one.claim.order_id not in ours])
+
+
+async def _tell_of_strays(session: AsyncSession, provider_id: int, late: Sequence[Outcome]) -> None:
+    """Tell staff of acceptances that came after somebody settled the order another way: it may now be there twice."""
+    for one in late:
+        if one.outcome == ACCEPTED:
+            note = f"the provider accepted it as {one.external_id}, after it had been settled otherwise"
+            await add_events(session, [Event(one.claim.order_id, "stray", note=note)])
+            await raise_alert(
+                session,
+                STRAY_ALERT,
+                f"order:{one.claim.order_id}",
+                AlertLevel.CRITICAL,
+                provider=provider_id,
+                external_id=one.external_id,
+            )
 
 
 def _asked_wait(failure: ProviderFailure | None) -> int | None:
@@ -95,7 +117,11 @@ def _asked_wait(failure: ProviderFailure | None) -> int | None:
 
 async def _still_ours(session: AsyncSession, outcomes: Sequence[Outcome]) -> set[int]:
     # Staff may have settled an order whose answer took longer than its claim; what they said stands.
-    return set((await session.scalars(_STILL_OURS, {"ids": [one.claim.order_id for one in outcomes]})).all())
+    asked = {
+        "ids": [one.claim.order_id for one in outcomes],
+        "attempts": [one.claim.attempt_id for one in outcomes],
+    }
+    return set((await session.scalars(_STILL_OURS, asked)).all())
 
 
 async def _without_shared_ids(session: AsyncSession, provider_id: int, outcomes: Sequence[Outcome]) -> list[Outcome]:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.catalog.pricing import charge
@@ -18,7 +18,7 @@ from smmpanel.catalog.service_types import SERVICE_TYPES, PriceBasis
 from smmpanel.kernel.options import read_option
 from smmpanel.orders.models import OrderStatus
 from smmpanel.orders.settling import Change, settle
-from smmpanel.orders.writing import lock_orders
+from smmpanel.orders.writing import OrderRow, lock_orders
 
 RETRY_FIRST = timedelta(seconds=30)
 RETRY_MOST = timedelta(minutes=15)
@@ -86,7 +86,7 @@ async def _refused_routes(session: AsyncSession, ids: list[int]) -> dict[int, se
 
 
 def _change(
-    detour: Detour, row: RowMapping, routes: Sequence[Route], no_more: set[int], *, policy: str, now: datetime
+    detour: Detour, row: OrderRow, routes: Sequence[Route], no_more: set[int], *, policy: str, now: datetime
 ) -> Change:
     if detour.outcome == "try_later":
         return _later(detour, row, None, now)
@@ -106,7 +106,7 @@ def _change(
     return _later(detour, row, None, now)
 
 
-def _onward(detour: Detour, row: RowMapping, route: Route) -> Change:
+def _onward(detour: Detour, row: OrderRow, route: Route) -> Change:
     basis = SERVICE_TYPES[row["terms"]["type"]].basis
     return Change(
         detour.order_id,
@@ -119,7 +119,7 @@ def _onward(detour: Detour, row: RowMapping, route: Route) -> Change:
     )
 
 
-def _later(detour: Detour, row: RowMapping, route: Route | None, now: datetime) -> Change:
+def _later(detour: Detour, row: OrderRow, route: Route | None, now: datetime) -> Change:
     waited = now - row["created_at"]
     if waited > GIVE_UP_AFTER and detour.outcome != "refused_account":
         return Change(detour.order_id, OrderStatus.FAILED, note=detour.text, reason=detour.text)

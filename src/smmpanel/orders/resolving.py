@@ -1,6 +1,5 @@
 """Staff say what became of an order that nobody was sure of, or send one again that failed."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +13,7 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.orders.models import OrderStatus
 from smmpanel.orders.settling import Change, settle
 from smmpanel.orders.submission import wake_submission
-from smmpanel.orders.writing import lock_orders
+from smmpanel.orders.writing import OrderRow, lock_orders
 
 EXTERNAL_ID_MAX = 100
 
@@ -38,7 +37,7 @@ class NotFailedError(ConflictError):
 
 
 async def resolve_taken(
-    session: AsyncSession, panel: Panel, actor: Actor, order_id: int, external_id: str, now: datetime
+    session: AsyncSession, panel: Panel, actor: Actor, order_id: int, external_id: str, *, now: datetime
 ) -> None:
     """Settle an unconfirmed order: the provider took it, under this external id. It is followed from now on."""
     actor.require(Permission.ORDERS_SETTLE)
@@ -59,7 +58,7 @@ async def resolve_taken(
     await _audit(session, actor, Permission.ORDERS_SETTLE, row, after)
 
 
-async def resolve_not_taken(session: AsyncSession, panel: Panel, actor: Actor, order_id: int, now: datetime) -> None:
+async def resolve_not_taken(session: AsyncSession, panel: Panel, actor: Actor, order_id: int, *, now: datetime) -> None:
     """Settle an unconfirmed order: the provider did not take it. It is sent again."""
     actor.require(Permission.ORDERS_SETTLE)
     row = await _unconfirmed(session, order_id)
@@ -70,7 +69,7 @@ async def resolve_not_taken(session: AsyncSession, panel: Panel, actor: Actor, o
     await _audit(session, actor, Permission.ORDERS_SETTLE, row, {"status": OrderStatus.PENDING.value})
 
 
-async def resend_order(session: AsyncSession, panel: Panel, actor: Actor, order_id: int, now: datetime) -> None:
+async def resend_order(session: AsyncSession, panel: Panel, actor: Actor, order_id: int, *, now: datetime) -> None:
     """Send a failed order again. It failed because no provider took it, so nothing can be doubled."""
     actor.require(Permission.ORDERS_RESEND)
     row = (await lock_orders(session, [order_id]))[order_id]
@@ -84,7 +83,7 @@ async def resend_order(session: AsyncSession, panel: Panel, actor: Actor, order_
     await _audit(session, actor, Permission.ORDERS_RESEND, row, {"status": OrderStatus.PENDING.value})
 
 
-async def _unconfirmed(session: AsyncSession, order_id: int) -> Mapping[str, Any]:
+async def _unconfirmed(session: AsyncSession, order_id: int) -> OrderRow:
     row = (await lock_orders(session, [order_id]))[order_id]
     if row["status"] != OrderStatus.SUBMITTING or not row["unconfirmed"]:
         raise NotUnconfirmedError(order=order_id)
@@ -102,7 +101,7 @@ async def refuse_taken_id(session: AsyncSession, provider_id: int, external_id: 
 
 
 async def _audit(
-    session: AsyncSession, actor: Actor, permission: Permission, row: Mapping[str, Any], after: dict[str, Any]
+    session: AsyncSession, actor: Actor, permission: Permission, row: OrderRow, after: dict[str, Any]
 ) -> None:
     before = {"status": row["status"], "unconfirmed": row["unconfirmed"]}
     await audit(session, actor, permission, f"order:{row['id']}", before=before, after=after)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.catalog.pricing import refund_part
@@ -23,7 +22,7 @@ from smmpanel.ledger import AccountKind, Reason, Transfer, UserAccounts, lock_us
 from smmpanel.orders.models import FINISHED, ORDER_FLOW, OrderStatus
 from smmpanel.orders.pacing import next_check_at
 from smmpanel.orders.timeline import Event, add_events
-from smmpanel.orders.writing import OrderWrite, lock_orders, write_orders
+from smmpanel.orders.writing import OrderRow, OrderWrite, lock_orders, write_orders
 
 ZERO = Decimal(0)
 
@@ -70,7 +69,7 @@ async def settle(
     and resending unconfirmed orders is for `orders.resolving` alone, which clears the flag by calling this.
     """
     rows = await lock_orders(session, [change.order_id for change in changes])
-    moved: list[tuple[Change, RowMapping]] = []
+    moved: list[tuple[Change, OrderRow]] = []
     answers = {}
     for change in changes:
         row = rows[change.order_id]
@@ -122,7 +121,7 @@ def result_of(
     return own - total, total
 
 
-async def _move_money(session: AsyncSession, moved: Sequence[tuple[Change, RowMapping]]) -> dict[int, _Result]:
+async def _move_money(session: AsyncSession, moved: Sequence[tuple[Change, OrderRow]]) -> dict[int, _Result]:
     final = [(change, row) for change, row in moved if change.status in FINISHED]
     if not final:
         return {}
@@ -152,7 +151,7 @@ async def _move_money(session: AsyncSession, moved: Sequence[tuple[Change, RowMa
     return results
 
 
-def _transfers(row: RowMapping, result: _Result, sides: UserAccounts, revenue: int) -> list[Transfer]:
+def _transfers(row: OrderRow, result: _Result, sides: UserAccounts, revenue: int) -> list[Transfer]:
     """Return what has to move for an order to stand at `result`. The keys name cumulative results, so none can repeat."""
     key, subject = f"order:{row['id']}", f"order:{row['id']}"
     held = row["charge"] - row["allocated"] - row["earned"] - row["refunded"]
@@ -172,7 +171,7 @@ def _transfers(row: RowMapping, result: _Result, sides: UserAccounts, revenue: i
 
 
 def _write(
-    change: Change, row: RowMapping, results: Mapping[int, _Result], *, now: datetime, watch: timedelta
+    change: Change, row: OrderRow, results: Mapping[int, _Result], *, now: datetime, watch: timedelta
 ) -> OrderWrite:
     finished = change.status in FINISHED
     result = results.get(change.order_id, _Result(row["earned"], row["refunded"]))
@@ -206,13 +205,13 @@ def _write(
     )
 
 
-def _remains(change: Change, row: RowMapping) -> int | None:
+def _remains(change: Change, row: OrderRow) -> int | None:
     if change.remains is None and change.status is OrderStatus.COMPLETED:
         return 0
     return change.remains if change.remains is not None else row["remains"]
 
 
-def _event(change: Change, row: RowMapping, results: Mapping[int, _Result]) -> Event:
+def _event(change: Change, row: OrderRow, results: Mapping[int, _Result]) -> Event:
     note = change.note
     result = results.get(change.order_id)
     if result is not None and change.status is OrderStatus.COMPLETED and result.refunded > 0:
@@ -220,7 +219,7 @@ def _event(change: Change, row: RowMapping, results: Mapping[int, _Result]) -> E
     return Event(change.order_id, "status", row["status"], change.status.value, note, change.actor_id)
 
 
-def _facts(moved: Sequence[tuple[Change, RowMapping]], results: Mapping[int, _Result]) -> list[Fact]:
+def _facts(moved: Sequence[tuple[Change, OrderRow]], results: Mapping[int, _Result]) -> list[Fact]:
     return [
         OrderFinished(
             order_id=change.order_id,

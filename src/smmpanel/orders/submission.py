@@ -7,6 +7,7 @@ flight as the provider's limits allow over all workers, and ends when nothing is
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -123,8 +124,8 @@ class _Submission:
             await asyncio.wait(self.calls, return_when=asyncio.FIRST_COMPLETED)
             return True
         if self.calls:
-            news = asyncio.create_task(self.more.wait())
-            everything = asyncio.gather(*self.calls, return_exceptions=True)
+            news: asyncio.Task[bool] = asyncio.create_task(self.more.wait())
+            everything = asyncio.create_task(_all_done(self.calls))
             await asyncio.wait([news, everything], return_when=asyncio.FIRST_COMPLETED)
             news.cancel()
             return True
@@ -234,6 +235,11 @@ class _Submission:
         if self.lease is not None:
             async with self.panel.db.transaction() as session:
                 await give_back(session, self.lease.id, self.lease.calls)
+
+
+async def _all_done(calls: Collection[asyncio.Task[None]]) -> bool:
+    await asyncio.wait(list(calls))
+    return True
 
 
 _COUNT_DUE = text(

@@ -1,11 +1,12 @@
 """Reading orders under lock and writing what changed of them, many at a time. Only for the verbs of this package."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.errors import NotFoundError
@@ -18,10 +19,16 @@ _LOCK = text(
 )
 
 
-async def lock_orders(session: AsyncSession, order_ids: Iterable[int]) -> dict[int, RowMapping]:
+OrderRow = Mapping[str, Any]
+"""The columns of an order that its verbs decide by, as read under lock."""
+
+
+async def lock_orders(session: AsyncSession, order_ids: Iterable[int]) -> dict[int, OrderRow]:
     """Read orders under lock, in id order; raises `NotFoundError` if one does not exist."""
     ids = list(set(order_ids))
-    rows = {row["id"]: row for row in (await session.execute(_LOCK, {"ids": ids})).mappings()}
+    rows: dict[int, OrderRow] = {
+        row["id"]: dict(row) for row in (await session.execute(_LOCK, {"ids": ids})).mappings()
+    }
     if len(rows) != len(ids):
         raise NotFoundError
     return rows
