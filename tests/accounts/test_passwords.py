@@ -71,7 +71,10 @@ async def test_the_limits_themselves_are_taken(length):
 
 
 async def test_a_letter_typed_as_one_or_two_characters_is_the_same():
-    composed, decomposed = unicodedata.normalize("NFC", "mật khẩu của tôi"), unicodedata.normalize("NFD", "mật khẩu của tôi")
+    composed, decomposed = (
+        unicodedata.normalize("NFC", "mật khẩu của tôi"),
+        unicodedata.normalize("NFD", "mật khẩu của tôi"),
+    )
     assert composed != decomposed
 
     assert await verify_password(await hash_password(composed), decomposed) is True

@@ -1,6 +1,7 @@
 """Signing in, and what wrong passwords lead to."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 import bcrypt
@@ -41,10 +42,8 @@ async def test_no_difference_between_a_wrong_password_and_nobody(a_user, try_sig
 async def test_every_try_is_remembered_although_it_was_answered_with_an_error(a_user, try_sign_in, db):
     user = await a_user("mai")
     for password in (WRONG, None):
-        try:
+        with suppress(WrongPasswordError):
             await try_sign_in("mai", *([password] if password else []))
-        except WrongPasswordError:
-            pass
     with pytest.raises(WrongPasswordError):
         await try_sign_in("nobody", WRONG)
 
@@ -210,7 +209,7 @@ async def test_an_old_bcrypt_hash_is_upgraded_when_its_owner_signs_in(a_user, tr
 
 
 @pytest.mark.parametrize(("verb", "error"), [(suspend_user, AccountSuspendedError), (ban_user, AccountBannedError)])
-async def test_only_the_right_password_learns_that_the_account_is_stopped(a_user, try_sign_in, db, now, verb, error):
+async def test_only_the_right_password_learns_that_the_account_is_stopped(*, a_user, try_sign_in, db, now, verb, error):
     user = await a_user("mai")
     async with db.transaction() as session:
         await verb(session, Actor.cli(), user.id, reason="chargeback", now=now)
