@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.audit import audit
+from smmpanel.catalog.categories import ensure_categories
 from smmpanel.catalog.change_log import Change, begin_change, bump_version, record_changes
 from smmpanel.catalog.fx import rate_between
 from smmpanel.catalog.markups import markup_rule, panel_markup
@@ -20,6 +21,7 @@ from smmpanel.catalog.provider_lines import store_lines
 from smmpanel.catalog.service_types import SERVICE_TYPES
 from smmpanel.catalog.upstream_lines import Skipped, UpstreamList, read_list, refill_days_in
 from smmpanel.kernel.panel import Panel
+from smmpanel.providers.asking import asking
 from smmpanel.providers.models import Provider
 from smmpanel.providers.protocol import UpstreamService
 
@@ -77,6 +79,12 @@ class ImportResult:
     service_ids: tuple[int, ...] = ()
 
 
+async def fetch_catalogue(panel: Panel, provider: Provider) -> Sequence[UpstreamService]:
+    """Ask a provider for its whole catalogue, with no transaction open, even while it is paused or switched off."""
+    async with asking(panel, provider.id, "services", probing=True) as adapter:
+        return await adapter.services()
+
+
 async def preview_import(
     session: AsyncSession,
     panel: Panel,
@@ -113,7 +121,7 @@ async def import_services(
     # What has a service of ours is the sync's to compare: swallowing a new rate here would hide it from our prices.
     fresh = [line for line in listed.lines.values() if line.external_id not in plan.routed]
     stored = await store_lines(session, provider.id, fresh, now=now)
-    category_ids = await _ensure_categories(session, plan)
+    category_ids = await ensure_categories(session, _platforms(plan.preview.lines))
     service_ids = await _insert_services(session, plan.preview.lines, category_ids, markup, now)
     await _insert_routes(session, provider.id, plan.preview.lines, service_ids)
     await record_changes(
@@ -200,24 +208,15 @@ def _why_not(line: UpstreamService, routed: frozenset[str]) -> str | None:
     return None if line.type in SERVICE_TYPES else "unknown_type"
 
 
-async def _ensure_categories(session: AsyncSession, plan: _Plan) -> dict[str, int]:
-    """Make the categories that are missing, in the provider's order, and return the ids of all that are needed, by name."""
-    new = plan.preview.new_categories
-    if new:
-        platforms = [_platform(plan, name) for name in new]
-        await session.execute(_INSERT_CATEGORIES, {"names": list(new), "platforms": platforms})
-    # The database folds case by rules of its own, so it does the matching.
-    needed = list({one.upstream.category for one in plan.preview.lines})
-    return {row.name: row.id for row in await session.execute(_FIND_CATEGORIES, {"names": needed})}
-
-
-def _platform(plan: _Plan, category: str) -> str | None:
-    """Guess a new category's platform from its name, else from its services if they agree: links are checked against it."""
-    if (stated := platform_of(category)) is not None:
-        return stated
-    lower = category.lower()
-    guesses = {platform_of(one.upstream.name) for one in plan.preview.lines if one.upstream.category.lower() == lower}
-    return guesses.pop() if len(guesses) == 1 else None
+def _platforms(lines: Sequence[ImportLine]) -> dict[str, str | None]:
+    """Guess categories' platforms from their names, else from their services if these agree: links are checked by them."""
+    guesses: dict[str, set[str | None]] = {}
+    for one in lines:
+        guesses.setdefault(one.upstream.category, set()).add(one.platform)
+    return {
+        category: platform_of(category) or (next(iter(found)) if len(found) == 1 else None)
+        for category, found in guesses.items()
+    }
 
 
 async def _insert_services(
@@ -265,15 +264,6 @@ async def _insert_routes(
     )
 
 
-_INSERT_CATEGORIES = text(
-    "INSERT INTO categories (name, platform, position)"
-    " SELECT v.name, v.platform, (SELECT COALESCE(max(position), 0) FROM categories) + v.place"
-    " FROM unnest(CAST(:names AS text[]), CAST(:platforms AS text[])) WITH ORDINALITY AS v(name, platform, place)"
-    " ON CONFLICT DO NOTHING"
-)
-_FIND_CATEGORIES = text(
-    "SELECT v.name, c.id FROM unnest(CAST(:names AS text[])) AS v(name) JOIN categories c ON lower(c.name) = lower(v.name)"
-)
 _DRAW_IDS = text("SELECT nextval(pg_get_serial_sequence('services', 'id')) FROM generate_series(1, :count)")
 _INSERT_SERVICES = text(
     "INSERT INTO services (id, category_id, name, description, average_time, type, mode, min, max, dripfeed, refill,"

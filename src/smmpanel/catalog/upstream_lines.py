@@ -76,14 +76,14 @@ def _tidied(raw: UpstreamService) -> UpstreamService | None:
     return replace(
         raw,
         external_id=external_id,
-        name=name[:NAME_MAX],
-        category=one_line(raw.category)[:NAME_MAX] or CATEGORY_UNNAMED,
+        name=name[:NAME_MAX].strip(),
+        category=one_line(raw.category)[:NAME_MAX].strip() or CATEGORY_UNNAMED,
         type=raw.type if known is None else known.slug,
         rate=raw.rate.quantize(RATE_PLACES),
         min=least,
         max=most,
-        description=plain_text(raw.description)[:DESCRIPTION_MAX],
-        average_time=one_line(raw.average_time)[:NAME_MAX],
+        description=plain_text(raw.description)[:DESCRIPTION_MAX].strip(),
+        average_time=one_line(raw.average_time)[:NAME_MAX].strip(),
     )
 
 
