@@ -79,6 +79,8 @@ class Mapped:
             raise reply.unclear(f"an error and an order id at once: {failure.text}") if found else failure
         if found is None:
             raise reply.unclear("neither an order id nor an error")
+        if not is_nothing(_at(reply.data, "error")):
+            raise reply.unclear("an error beside the mark of success")
         return Accepted(found, reply.answer)
 
     async def status(self, external_ids: Sequence[str]) -> Mapping[str, UpstreamReport | Rejected]:
