@@ -93,7 +93,7 @@ async def custom_rates_of(session: AsyncSession, user_id: int) -> dict[int, Deci
         .where(CustomRate.user_id == user_id)
         .order_by(CustomRate.service_id)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 async def _known_user(session: AsyncSession, user_id: int) -> None:

@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from psycopg import AsyncConnection
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -69,9 +70,28 @@ class Database:
             for callback in session.info.pop(_AFTER_COMMIT, ()):
                 callback()
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncSession]:
+        """Open a read-only transaction that sees one moment of the database throughout, for as long as it takes."""
+        async with self.transaction() as session:
+            await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            await session.execute(text("SET LOCAL statement_timeout = 0"))
+            yield session
+
     async def close(self) -> None:
         """Give all connections back."""
         await self.engine.dispose()
+
+
+def was_rolled_back(error: Exception) -> bool:
+    """Whether a transaction that ended in this error has certainly changed nothing.
+
+    The server's own refusals roll back. A connection that broke says nothing: the commit may have arrived.
+    """
+    if isinstance(error, DBAPIError):
+        return not error.connection_invalidated and getattr(error.orig, "sqlstate", None) is not None
+    return not isinstance(error, OSError)
 
 
 def after_commit(session: AsyncSession, callback: Callable[[], None]) -> None:

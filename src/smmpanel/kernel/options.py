@@ -24,7 +24,7 @@ class PanelOption(Base):
 async def read_options(session: AsyncSession) -> dict[str, Any]:
     """Return all options."""
     rows = await session.execute(select(PanelOption.name, PanelOption.value))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 async def read_option(session: AsyncSession, name: str, default: Any = None) -> Any:

@@ -48,6 +48,11 @@ class Settings(BaseSettings):
     api_burst: int = Field(120, ge=1)
     """Calls that one key may make at once, before the rate counts."""
 
+    metrics_allow: str = "127.0.0.1,::1"
+    """Comma-separated networks that may read `/metrics`."""
+    metrics_token: SecretStr | None = None
+    """If set, `/metrics` is read with `Authorization: Bearer …` instead, from anywhere."""
+
     submission_concurrency: int = Field(50, ge=1, le=1000)
     """Calls in flight at one provider unless the provider sets its own limit."""
     finished_watch_days: int = Field(3, ge=0)

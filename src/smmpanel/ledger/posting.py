@@ -99,9 +99,9 @@ async def lock_accounts(session: AsyncSession, account_ids: Iterable[int]) -> di
         .with_for_update(key_share=True)
     )
     without = select(*_COLUMNS).where(LedgerAccount.id.in_(ids), LedgerAccount.balance.is_(None))
-    found = [LockedAccount(*row) for row in (await session.execute(with_balance)).tuples()]
+    found = [LockedAccount(*row) for row in (await session.execute(with_balance))]
     if len(found) < len(ids):
-        found += [LockedAccount(*row) for row in (await session.execute(without)).tuples()]
+        found += [LockedAccount(*row) for row in (await session.execute(without))]
     assert len(found) == len(ids), "an account does not exist"
     return {account.id: account for account in found}
 
@@ -135,7 +135,7 @@ async def _known(session: AsyncSession, keys: Sequence[str]) -> dict[str, tuple[
     found = select(row.key, row.reason, row.debit_id, row.credit_id, row.amount, row.subject, row.reverses).where(
         row.key.in_(keys)
     )
-    return {key: tuple(content) for key, *content in (await session.execute(found)).tuples()}
+    return {key: tuple(content) for key, *content in (await session.execute(found))}
 
 
 def _content(item: Transfer) -> tuple[Any, ...]:

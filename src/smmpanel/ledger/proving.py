@@ -88,9 +88,7 @@ _COUNTS = text("SELECT (SELECT count(*) FROM ledger_transfers), (SELECT count(*)
 
 
 async def verify(session: AsyncSession) -> Proof:
-    """Recompute every balance and the trial balance from the transfers, in one snapshot of the database."""
-    await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-    await session.execute(text("SET LOCAL statement_timeout = 0"))
+    """Recompute every balance and the trial balance from the transfers. Run it in a `Database.snapshot`."""
     differences = [
         Difference("balance", f"account:{row.id}", str(row.expected), str(row.found))
         for row in await session.execute(_WRONG_BALANCES)
@@ -138,7 +136,7 @@ class BooksDiffer(Fact):
 @job(queue="chores", cron="40 3 * * *")
 async def verify_every_night(panel: Panel) -> None:
     """Verify the ledger and raise an alert if it does not hold. Reads only; harmless to repeat."""
-    async with panel.db.transaction() as session:
+    async with panel.db.snapshot() as session:
         proof = await verify(session)
     if not proof.differences:
         log.info("ledger_verified", transfers=proof.transfers, accounts=proof.accounts)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, SQLColumnExpression, Subquery, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from smmpanel.kernel.money import Money
 from smmpanel.kernel.paging import PAGE_SIZE, Paged, key_from, paged
@@ -110,35 +111,27 @@ class TransferLine:
 
 async def transfers_for(session: AsyncSession, subject: str, *, limit: int = 200) -> list[TransferLine]:
     """Return what moved for one subject, such as `order:123`, oldest first."""
-    row, debit, credit = LedgerTransfer, LedgerAccount.__table__.alias("d"), LedgerAccount.__table__.alias("c")
+    row, debit, credit = LedgerTransfer, aliased(LedgerAccount), aliased(LedgerAccount)
+    columns = (
+        row.id,
+        row.created_at,
+        row.key,
+        row.reason,
+        debit.kind,
+        credit.kind,
+        row.amount,
+        debit.currency,
+        row.note,
+    )
     found: Select[Any] = (
-        select(
-            row.id,
-            row.created_at,
-            row.key,
-            row.reason,
-            debit.c.kind.label("debit"),
-            credit.c.kind.label("credit"),
-            row.amount,
-            debit.c.currency,
-            row.note,
-        )
-        .join(debit, debit.c.id == row.debit_id)
-        .join(credit, credit.c.id == row.credit_id)
+        select(*columns)
+        .join(debit, debit.id == row.debit_id)
+        .join(credit, credit.id == row.credit_id)
         .where(row.subject == subject)
         .order_by(row.id)
         .limit(limit)
     )
     return [
-        TransferLine(
-            one.id,
-            one.created_at,
-            one.key,
-            one.reason,
-            one.debit,
-            one.credit,
-            Money(one.amount, one.currency),
-            one.note,
-        )
-        for one in await session.execute(found)
+        TransferLine(number, at, key, reason, out, into, Money(amount, currency), note)
+        for number, at, key, reason, out, into, amount, currency, note in await session.execute(found)
     ]

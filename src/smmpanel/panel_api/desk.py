@@ -1,0 +1,115 @@
+"""Where calls meet the database: who is calling, and orders to be placed, each in groups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smmpanel.accounts.api_keys import KeyClaim, KeyHasher, KeyHolder, find_keys, holder_for, touch_keys
+from smmpanel.catalog.change_log import catalog_version
+from smmpanel.catalog.user_prices import users_with_own_prices
+from smmpanel.kernel.errors import PanelError
+from smmpanel.kernel.panel import Panel
+from smmpanel.orders.placing import NewOrder, Placed, place_orders
+from smmpanel.panel_api.gathering import Gatherer
+from smmpanel.panel_api.reading import Fields
+
+PLACED_TOGETHER_MAX = 200
+KNOWN_TOGETHER_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody with a key, at an address."""
+
+    claim: KeyClaim | None
+    ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A caller who may act, and what decides which price list is theirs."""
+
+    holder: KeyHolder
+    catalog: str
+    own_prices: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AddCall:
+    """An order to be placed for whoever a key belongs to."""
+
+    caller: Caller
+    service_id: int
+    fields: Fields
+    key: str | None
+
+
+class Desk:
+    """The two kinds of calls that arrive by the thousand, each gathered."""
+
+    def __init__(self, panel: Panel) -> None:
+        self._panel = panel
+        self.hasher = KeyHasher(panel.vault)
+        self._knowing: Gatherer[Caller, Known] = Gatherer(self._know_together, at_once=2, most=KNOWN_TOGETHER_MAX)
+        self._adding: Gatherer[AddCall, Placed] = Gatherer(self._add_together, at_once=1, most=PLACED_TOGETHER_MAX)
+
+    async def know(self, caller: Caller) -> Known:
+        """Return who is calling; raises a `PanelError` if they may not."""
+        return await self._knowing.do(caller)
+
+    async def add(self, call: AddCall) -> Placed:
+        """Place an order; raises the `PanelError` that says why not."""
+        return await self._adding.do(call)
+
+    async def _know_together(self, callers: Sequence[Caller]) -> list[Known | Exception]:
+        now = self._panel.clock()
+        async with self._panel.db.transaction() as session:
+            holders = await find_keys(session, _prefixes(callers))
+            answers = [_holder(holders, caller) for caller in callers]
+            live = {one.key_id: one.user_id for one in answers if isinstance(one, KeyHolder)}
+            if not live:
+                return [one for one in answers if isinstance(one, Exception)]
+            catalog = await catalog_version(session)
+            own = await users_with_own_prices(session, set(live.values()))
+            await touch_keys(session, list(live), now)
+        return [one if isinstance(one, Exception) else Known(one, catalog, one.user_id in own) for one in answers]
+
+    async def _add_together(self, calls: Sequence[AddCall]) -> list[Placed | Exception]:
+        now = self._panel.clock()
+        async with self._panel.db.transaction() as session:
+            holders = await find_keys(session, _prefixes([call.caller for call in calls]))
+            answers: list[Placed | Exception | None] = [None] * len(calls)
+            orders: dict[int, NewOrder] = {}
+            for index, call in enumerate(calls):
+                holder = _holder(holders, call.caller)
+                if isinstance(holder, Exception):
+                    answers[index] = holder
+                else:
+                    orders[index] = _new_order(holder, call)
+            placed = await place_orders(session, list(orders.values()), currency=self._panel.currency, now=now)
+            for index, answer in zip(orders, placed, strict=True):
+                answers[index] = answer
+            used = [order.api_key_id for order in orders.values() if order.api_key_id is not None]
+            await touch_keys(session, list(set(used)), now)
+        return [answer for answer in answers if answer is not None]
+
+
+def _prefixes(callers: Sequence[Caller]) -> list[str]:
+    return list({caller.claim.prefix for caller in callers if caller.claim is not None})
+
+
+def _holder(holders: dict[str, KeyHolder], caller: Caller) -> KeyHolder | PanelError:
+    try:
+        return holder_for(holders, caller.claim, caller.ip)
+    except PanelError as error:
+        return error
+
+
+def _new_order(holder: KeyHolder, call: AddCall) -> NewOrder:
+    return NewOrder(
+        user_id=holder.user_id,
+        service_id=call.service_id,
+        raw=call.fields,
+        key=call.key,
+        api_key_id=holder.key_id,
+        daily_cap=holder.daily_spend_cap,
+    )

@@ -1,0 +1,32 @@
+"""How many calls one key may make: counted in this process, before anything is looked up.
+
+A bucket per key holds `burst` calls and refills at `per_minute`. What is counted is the presented key's prefix, known or
+not, so that guessing is slowed like anything else. Each web process counts for itself: see docs/decisions/rate-limits.md.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+KEYS_MAX = 20_000
+
+
+class KeyLimiter:
+    """Token buckets by key prefix; the least recently used are forgotten, which only ever favours the caller."""
+
+    def __init__(self, per_minute: int, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_second = per_minute / 60
+        self._burst = float(burst)
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait_seconds(self, prefix: str) -> float:
+        """Count a call; returns 0 if it may be made, else in how many seconds one may."""
+        now = self._clock()
+        tokens, since = self._buckets.pop(prefix, (self._burst, now))
+        tokens = min(tokens + (now - since) * self._per_second, self._burst)
+        allowed = tokens >= 1
+        self._buckets[prefix] = (tokens - 1 if allowed else tokens, now)
+        if len(self._buckets) > KEYS_MAX:
+            self._buckets.popitem(last=False)
+        return 0.0 if allowed else (1 - tokens) / self._per_second
