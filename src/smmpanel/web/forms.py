@@ -26,10 +26,12 @@ async def read_form(request: Request) -> dict[str, str]:
     if not is_form(request):
         return {}
     try:
+        # Broken text is a ValueError to the parser, and an unknown charset a LookupError.
         form = await request.form(max_fields=FIELDS_MAX, max_files=FIELDS_MAX)
-    except (UnicodeError, ValueError, KeyError):
+    except (ValueError, LookupError):
         raise HTTPException(400) from None
     fields = {name: value for name, value in form.multi_items() if not isinstance(value, UploadFile)}
+    await form.close()
     for name, value in fields.items():
         if not (is_clean(name) and is_clean(value)):
             raise InvalidInputError(field=name if is_clean(name) else "?", reason=NOT_STORABLE)

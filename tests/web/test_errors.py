@@ -1,0 +1,177 @@
+"""How errors look, and what never reaches a handler."""
+
+import pytest
+from structlog.testing import capture_logs
+
+
+@pytest.fixture
+def database_url():
+    """None of this asks the database; a test that did would be refused."""
+    return "postgresql://nobody@127.0.0.1:1/nothing"
+
+
+async def test_an_error_of_ours_as_json(browser):
+    answer = await browser.get("/api/conflict")
+
+    assert answer.status_code == 409
+    assert answer.json() == {"error": {"code": "conflict", "message": "This is no longer possible.", "order_id": 7}}
+
+
+async def test_an_error_of_ours_as_a_page_in_the_readers_language(browser):
+    answer = await browser.get("/conflict?lang=vi")
+
+    assert answer.status_code == 409
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "Việc này không còn thực hiện được." in answer.text
+
+
+async def test_the_reason_of_a_wrong_value_is_translated(browser):
+    answer = await browser.get("/api/invalid", headers={"accept-language": "vi"})
+
+    assert answer.json()["error"] == {
+        "code": "invalid_input",
+        "message": "email: không phải là địa chỉ email",
+        "field": "email",
+        "reason": "không phải là địa chỉ email",
+    }
+
+
+async def test_wrong_values_of_a_request_are_named(browser):
+    answer = await browser.post("/api/things", json={"name": 5, "size": "x"})
+
+    error = answer.json()["error"]
+    assert answer.status_code == 422
+    assert (error["code"], error["field"]) == ("invalid_input", "name")
+    assert [wrong["field"] for wrong in error["fields"]] == ["name", "size"]
+
+
+@pytest.mark.parametrize("path", ["/api/broken", "/broken", "/odd/broken"])
+async def test_what_nobody_expected_is_logged_once_and_answered_neutrally(browser, path):
+    with capture_logs() as logs:
+        answer = await browser.get(path)
+
+    assert answer.status_code == 500
+    assert "secret detail" not in answer.text
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert [entry["event"] for entry in logs] == ["request_failed"]
+    if path == "/broken":
+        assert logs[0]["reference"] in answer.text
+    if path == "/api/broken":
+        assert answer.json()["error"]["reference"] == logs[0]["reference"]
+    if path == "/odd/broken":
+        assert answer.text == "500 internal_error"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/api/nothing", 404, "not_found"),
+        ("PUT", "/api/things", 405, "method_not_allowed"),
+        ("GET", "/api", 404, "not_found"),
+    ],
+)
+async def test_what_there_is_not(*, browser, method, path, status, code):
+    answer = await browser.request(method, path)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+async def test_a_page_that_there_is_not(browser):
+    answer = await browser.get("/nothing")
+
+    assert answer.status_code == 404
+    assert "There is nothing at this address." in answer.text
+
+
+async def test_a_part_with_its_own_errors_renders_them_itself(browser):
+    assert (await browser.get("/odd/nothing")).text == "404 not_found"
+    assert "There is nothing at this address." in (await browser.get("/oddity")).text
+
+
+@pytest.mark.parametrize(
+    ("what", "status"),
+    [
+        ({"query": b"q=%00"}, 400),
+        ({"query": b"q=%ff"}, 400),
+        ({"query": b"q=\xff"}, 400),
+        ({"query": b"q=%ed%a0%80"}, 400),
+        ({"query": b"q=%C4%91%E1%BB%93ng"}, 200),
+        ({"query": b"q=" + b"a" * 70_000}, 400),
+        ({"path": b"/api/names/%00"}, 400),
+        ({"path": b"/api/names/%fe"}, 400),
+        ({"headers": [(b"user-agent", b"a\0b")]}, 400),
+        ({"headers": [(b"content-length", b"1e9")]}, 400),
+        ({"headers": [(b"content-length", b"9" * 5000)]}, 413),
+    ],
+)
+async def test_unreadable_requests_are_refused(app_for, ask, what, status):
+    assert await ask(app_for(), **what) == status
+
+
+async def test_bodies_that_are_too_large_are_refused_by_their_word_and_by_their_weight(app_for, ask):
+    app = app_for()
+    json_type = (b"content-type", b"application/json")
+    big = b'{"name": "' + b"a" * 600_000
+
+    assert await ask(app, b"/api/things", headers=[json_type, (b"content-length", b"1048577")], method="POST") == 413
+    assert await ask(app, b"/api/things", headers=[json_type], body=[big, b"a" * 600_000], method="POST") == 413
+    form = [(b"content-type", b"application/x-www-form-urlencoded")]
+    assert await ask(app, b"/sign-in", headers=form, body=[b"a" * 600_000, b"a" * 600_000], method="POST") == 413
+
+
+async def test_a_path_may_take_more(browser):
+    answer = await browser.post("/api/large", json={"name": "a" * 1_200_000})
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b'"x"',
+        b'{"name": "a\\u0000"}',
+        b'{"name": "\\ud800"}',
+        b'{"name": "\xff"}',
+        b'{"name": "\xef\xbf\xbd"}',
+        b'{"\\ud800": 1}',
+        b'{"name": {"\\ud800": 1}}',
+        b'{"name": 1e999}',
+        b'{"name": "x", "size": ' + b"9" * 5000 + b"}",
+        b'{"name": "x", "size": NaN}',
+        b"[" * 50_000,
+        b'{"name":' * 5_000,
+    ],
+)
+async def test_broken_json_is_a_mistake_of_the_client(browser, body):
+    answer = await browser.post("/api/things", content=body, headers={"content-type": "application/json"})
+
+    assert answer.status_code in {400, 422}
+    assert set(answer.json()) == {"error"}
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/x-www-form-urlencoded", b"name=%00"),
+        ("application/x-www-form-urlencoded", b"name=%ff"),
+        ("application/x-www-form-urlencoded", b"%ff=x"),
+        ("application/x-www-form-urlencoded; charset=nonsense", b"size=x"),
+        ("multipart/form-data", b"--x\r\n"),
+        ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data; name=name\r\n\r\na\0b\r\n--x--"),
+        ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data\r\n\r\nab\r\n--x--"),
+        ("multipart/form-data; boundary=x", b"nonsense"),
+        (
+            "multipart/form-data; charset=nonsense; boundary=x",
+            b"--x\r\nContent-Disposition: form-data; Xilename=f\r\n\r\na\r\n--x--",
+        ),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/forms", "/sign-in"])
+async def test_broken_forms_are_a_mistake_of_the_client(browser, path, content_type, body):
+    answer = await browser.post(path, content=body, headers={"content-type": content_type})
+
+    assert 400 <= answer.status_code < 500
