@@ -87,9 +87,8 @@ def _side(
     size: int,
 ) -> Subquery:
     row = LedgerTransfer
-    found = select(
-        row.id, row.created_at, row.reason, row.subject, row.note, signed.label("signed"), balance.label("balance")
-    ).where(side)
+    columns: tuple[ColumnElement[Any], ...] = (signed.label("signed"), balance.label("balance"))
+    found = select(row.id, row.created_at, row.reason, row.subject, row.note, *columns).where(side)
     if before is not None:
         found = found.where(row.id < before)
     return found.order_by(row.id.desc()).limit(size + 1).subquery()
@@ -123,7 +122,7 @@ async def transfers_for(session: AsyncSession, subject: str, *, limit: int = 200
         debit.currency,
         row.note,
     )
-    found: Select[Any] = (
+    found = (
         select(*columns)
         .join(debit, debit.id == row.debit_id)
         .join(credit, credit.id == row.credit_id)
