@@ -5,6 +5,7 @@ import gzip
 import ipaddress
 import socket
 import ssl
+import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -414,6 +415,36 @@ async def test_a_connection_closed_while_resting_is_replaced_unnoticed():
             assert (await http.send("POST", server.url, form={})).status == 200
             await asyncio.sleep(0.01)
         assert (len(server.requests), server.connections) == (3, 3)
+
+
+async def test_a_resting_connection_is_given_up_before_the_server_may_close_it():
+    async with serving(always(OK)) as server, Outgoing(allow=["127.0.0.1"], keep_alive_seconds=0.05) as http:
+        for _ in range(2):
+            assert (await http.send("GET", server.url)).status == 200
+        await asyncio.sleep(0.1)
+        assert (await http.send("GET", server.url)).status == 200
+        assert server.connections == 2
+
+
+async def test_a_close_that_the_event_loop_has_not_seen_yet_is_seen():
+    requests: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(5)
+
+        def serve_two_connections() -> None:
+            for _ in range(2):
+                with listener.accept()[0] as connection:
+                    requests.append(connection.recv(4096))
+                    connection.sendall(OK)
+
+        served = asyncio.create_task(asyncio.to_thread(serve_two_connections))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        async with Outgoing(allow=["127.0.0.1"]) as http:
+            assert (await http.send("GET", url)).status == 200
+            time.sleep(0.05)  # noqa: ASYNC251 - the loop must not get to read the close
+            assert (await http.send("GET", url)).status == 200
+        await served
+    assert len(requests) == 2
 
 
 async def test_words_pushed_into_a_resting_connection_are_not_the_next_answer():
