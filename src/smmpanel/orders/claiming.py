@@ -101,4 +101,4 @@ async def _open_attempts(
         "requests": [orjson.dumps({"service": request.service, **request.fields}).decode() for _, _, request in ready],
         "now": now,
     }
-    return dict((await session.execute(_ATTEMPTS, asked)).tuples().all())
+    return dict((await session.execute(_ATTEMPTS, asked)).all())

@@ -102,6 +102,12 @@ class Order(Base):
         ),
         Index("ix_orders_guard", "service_id", "guard_key", postgresql_where=text("guard_key IS NOT NULL")),
         Index("ix_orders_parent", "parent_id", "id", postgresql_where=text("parent_id IS NOT NULL")),
+        Index(
+            "ix_orders_subscriptions",
+            "provider_id",
+            "check_at",
+            postgresql_where=text("kind = 'subscription' AND check_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -196,15 +202,28 @@ class OrderAttempt(Base):
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
+class DripState(StrEnum):
+    """Where a schedule stands. A finishing one starts no more runs and waits for those that it has started."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    FINISHING = "finishing"
+    COMPLETED = "completed"
+    CANCELED = "canceled"
+
+
 class DripFeed(Base):
     """The schedule of a drip-feed order: its runs are placed as orders of their own, paid from its hold."""
 
     __tablename__ = "drip_feeds"
-    __table_args__ = (Index("ix_drip_feeds_due", "next_run_at", postgresql_where=text("state = 'active'")),)
+    __table_args__ = (
+        Index("ix_drip_feeds_due", "next_run_at", postgresql_where=text("state = 'active'")),
+        Index("ix_drip_feeds_finishing", "order_id", postgresql_where=text("state = 'finishing'")),
+    )
 
     order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id", ondelete="RESTRICT"), primary_key=True)
     state: Mapped[str] = mapped_column(String)
-    """active, paused, completed, canceled"""
+    """A `DripState`."""
     runs: Mapped[int] = mapped_column(Integer)
     runs_started: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     interval_minutes: Mapped[int] = mapped_column(Integer)
@@ -304,3 +323,19 @@ class TrackingTurn(Base):
         BigInteger, ForeignKey("providers.id", ondelete="CASCADE"), primary_key=True
     )
     until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class SubscriptionChild(Base):
+    """One order that a provider made for a post of a subscription; what they delivered decides what is earned."""
+
+    __tablename__ = "subscription_children"
+
+    order_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("orders.id", ondelete="RESTRICT"), primary_key=True)
+    external_id: Mapped[str] = mapped_column(String, primary_key=True)
+    status: Mapped[str | None] = mapped_column(String)
+    """The provider's last word that we know; `NULL` until it has said one."""
+    charge: Mapped[Decimal | None] = mapped_column(Numeric(24, 9))
+    """The most that the provider has said it cost: some lower the charge once a child is partial."""
+    currency: Mapped[str | None] = mapped_column(String)
+    remains: Mapped[int | None] = mapped_column(BigInteger)
+    seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -32,6 +32,7 @@ from smmpanel.orders.guarding import LinkInUseError, busy_links
 from smmpanel.orders.inserting import insert_orders, take_order_ids
 from smmpanel.orders.models import OrderKind
 from smmpanel.orders.spending import DailySpends, SpendCapError
+from smmpanel.orders.stocking import hand_over
 from smmpanel.orders.waking import wake_for
 
 __all__ = ["NewOrder", "OutOfStockError", "Placed", "place_order", "place_orders"]
@@ -120,7 +121,7 @@ _STATES = text("SELECT id, state FROM users WHERE id = ANY(CAST(:users AS bigint
 
 async def _account_states(session: AsyncSession, user_ids: set[int]) -> dict[int, AccountState]:
     found = await session.execute(_STATES, {"users": list(user_ids)})
-    return {user_id: AccountState(state) for user_id, state in found.tuples()}
+    return {user_id: AccountState(state) for user_id, state in found}
 
 
 _KNOWN = text(
@@ -196,6 +197,8 @@ async def _write(session: AsyncSession, batch: _Batch, accounts: dict[int, UserA
             session, locked, [_hold(order_id, one, accounts) for order_id, one in placed.items() if one.charge]
         )
         await spends.write(session)
+        stock = [order_id for order_id, one in placed.items() if one.kind is OrderKind.STOCK]
+        await hand_over(session, stock, now=batch.now)
         wake_for(session, placed.values())
     for index, one in batch.accepted.items():
         batch.answers[index] = Placed(ids[index], Money(one.charge, batch.currency))

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.catalog.pricing import charge
 from smmpanel.catalog.routes import Route, routes_for
 from smmpanel.catalog.service_types import SERVICE_TYPES, PriceBasis
+from smmpanel.kernel.money import UNIT
 from smmpanel.kernel.options import read_option
 from smmpanel.orders.models import OrderStatus
 from smmpanel.orders.settling import Change, settle
@@ -68,7 +69,8 @@ def objection_to(route: Route, order: Mapping[str, Any]) -> str | None:
     """Say why an order may not go this way now: it would be sold at a loss, or the provider would refuse its quantity."""
     basis = SERVICE_TYPES[order["terms"]["type"]].basis
     quantity: int = order["quantity"]
-    if not order["terms"].get("below_cost") and charge(route.cost, quantity, basis) > _paid(order):
+    # A run of a drip-feed is charged its share of the whole, which rounding can leave a millionth below its own price.
+    if not order["terms"].get("below_cost") and charge(route.cost, quantity, basis) > _paid(order) + UNIT:
         return "its cost has risen above what was paid"
     if basis in {PriceBasis.PER_QUANTITY, PriceBasis.PER_LINES} and not route.takes(quantity):
         return f"the provider takes {route.min} to {route.max} now"

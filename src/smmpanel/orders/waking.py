@@ -4,16 +4,14 @@ from collections.abc import Iterable
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from smmpanel.kernel.jobs import wake
 from smmpanel.orders.drafting import Draft
-from smmpanel.orders.dripping import start_due_runs
+from smmpanel.orders.dripping import wake_drips
 from smmpanel.orders.models import OrderKind
-from smmpanel.orders.stocking import deliver_stock
 from smmpanel.orders.submission import wake_submission
 
 
 def wake_for(session: AsyncSession, placed: Iterable[Draft]) -> None:
-    """Wake whatever the placed orders need: their providers' queues, the drip-feed schedule, the delivery of stock."""
+    """Wake whatever the placed orders need: their providers' queues, the drip-feed schedule."""
     kinds = set()
     providers = set()
     for one in placed:
@@ -23,6 +21,4 @@ def wake_for(session: AsyncSession, placed: Iterable[Draft]) -> None:
     for provider_id in providers:
         wake_submission(session, provider_id)
     if OrderKind.DRIP in kinds:
-        wake(session, start_due_runs.call(once="start-due-runs"))
-    if OrderKind.STOCK in kinds:
-        wake(session, deliver_stock.call(once="deliver-stock"))
+        wake_drips(session)

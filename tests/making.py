@@ -1,0 +1,217 @@
+"""Small builders that tests of several features share: people with money, providers, services, orders."""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import count
+from typing import Any, ClassVar
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smmpanel.accounts.access import Actor, Permission
+from smmpanel.accounts.signing_up import add_user
+from smmpanel.accounts.states import Role
+from smmpanel.catalog.models import Category, ProviderService, Service, ServiceRoute
+from smmpanel.kernel.db import Database
+from smmpanel.kernel.money import Money
+from smmpanel.kernel.panel import Panel
+from smmpanel.ledger import adjust_balance
+from smmpanel.ledger.proving import verify
+from smmpanel.orders.models import Order, OrderStatus
+from smmpanel.orders.placing import NewOrder, place_order
+from smmpanel.orders.proving import verify_orders
+from smmpanel.orders.settling import Change, settle
+from smmpanel.providers.models import Provider
+from smmpanel.providers.protocol import Accepted
+
+NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
+WATCH = timedelta(days=3)
+_numbers = count(1)
+
+
+async def make_user(session: AsyncSession, username: str | None = None, *, funds: str | None = "100") -> int:
+    """Make a customer, with this much in the wallet, and return the id."""
+    name = username or f"customer{next(_numbers)}"
+    user = await add_user(session, username=name, email=f"{name}@example.com", password_hash="-")
+    if funds is not None:
+        await credit(session, user.id, funds)
+    return user.id
+
+
+async def credit(session: AsyncSession, user_id: int, amount: str, currency: str = "USD") -> None:
+    """Put money into a wallet."""
+    await adjust_balance(session, user_id, Money.of(amount, currency), reason="test", key=f"test:{next(_numbers)}")
+
+
+def customer(user_id: int) -> Actor:
+    """Return a customer who acts."""
+    return Actor("user", user_id, f"customer{user_id}", Role.CUSTOMER, frozenset())
+
+
+def staff(user_id: int | None, *permissions: Permission) -> Actor:
+    """Return somebody of the staff who holds exactly these permissions."""
+    return Actor("user", user_id, "staff", Role.STAFF, frozenset(permissions))
+
+
+@dataclass
+class FakeUpstream:
+    """What a fake provider answers, and what it was asked. Answers are taken in turn; one that is an exception is raised."""
+
+    answers: dict[str, deque[Any]] = field(default_factory=dict)
+    asked: list[tuple[str, Any]] = field(default_factory=list)
+    during: Callable[[str], Any] | None = None
+    """Called while a call is under way."""
+
+    def will(self, action: str, *answers: Any) -> None:
+        """Queue answers for an action."""
+        self.answers.setdefault(action, deque()).extend(answers)
+
+    async def answer(self, action: str, asked: Any) -> Any:
+        """Take the next answer."""
+        self.asked.append((action, asked))
+        if self.during is not None:
+            await self.during(action)
+        found = self.answers[action].popleft()
+        if isinstance(found, BaseException):
+            raise found
+        return found(asked) if callable(found) else found
+
+
+@dataclass
+class FakeAdapter:
+    """Stands for a provider's adapter; its `FakeUpstream` is found by the connection's address."""
+
+    connection: Any
+    http: Any
+    slug: ClassVar[str] = "fake"
+    status_batch_max: ClassVar[int] = 100
+    supports_listing: ClassVar[bool] = False
+    upstreams: ClassVar[dict[str, FakeUpstream]] = {}
+
+    async def _ask(self, action: str, asked: Any) -> Any:
+        return await self.upstreams[self.connection.base_url].answer(action, asked)
+
+    async def add(self, order: Any) -> Accepted:
+        return await self._ask("add", order)
+
+    async def status(self, external_ids: Sequence[str]) -> Mapping[str, Any]:
+        return await self._ask("status", list(external_ids))
+
+    async def refill(self, external_id: str) -> str:
+        return await self._ask("refill", external_id)
+
+    async def refill_status(self, refill_ids: Sequence[str]) -> Mapping[str, Any]:
+        return await self._ask("refill_status", list(refill_ids))
+
+    async def cancel(self, external_ids: Sequence[str]) -> Mapping[str, Any]:
+        return await self._ask("cancel", list(external_ids))
+
+
+async def make_provider(session: AsyncSession, panel: Panel, slug: str | None = None, **more: Any) -> Provider:
+    """Connect a provider of the fake dialect; `upstream_of` says what it answers."""
+    if "fake" not in panel.provider_adapters.names():
+        panel.provider_adapters.put("fake", FakeAdapter)
+    slug = slug or f"provider{next(_numbers)}"
+    given: dict[str, Any] = {
+        "slug": slug,
+        "name": slug,
+        "alias": f"Alias {slug}",
+        "adapter": "fake",
+        "base_url": f"https://{slug}.example/{next(_numbers)}",
+        "currency": panel.currency,
+        "concurrency": 10,
+        **more,
+    }
+    provider = Provider(api_key_sealed=panel.vault.seal("key"), **given)
+    session.add(provider)
+    await session.flush()
+    FakeAdapter.upstreams[provider.base_url] = FakeUpstream()
+    return provider
+
+
+def upstream_of(provider: Provider) -> FakeUpstream:
+    """Return the strings by which a fake provider is moved."""
+    return FakeAdapter.upstreams[provider.base_url]
+
+
+async def make_service(
+    session: AsyncSession,
+    *providers: Provider,
+    rate: str = "1",
+    cost: str = "0.5",
+    platform: str | None = None,
+    upstream: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> int:
+    """Put a service on sale, with a route to each provider in line, and return its id. `rate` is fixed by hand."""
+    name = f"Shelf of {platform}"
+    category = await session.scalar(select(Category).where(Category.name == name))
+    if category is None:
+        category = Category(name=name, platform=platform)
+        session.add(category)
+        await session.flush()
+    given: dict[str, Any] = {"type": "default", "mode": "provider", "min": 1, "max": 1_000_000, **more}
+    by_provider = given["mode"] == "provider"
+    service = Service(
+        category_id=category.id,
+        name=f"Service {next(_numbers)}",
+        rate=Decimal(rate),
+        fixed_rate=Decimal(rate),
+        cost=Decimal(cost) if by_provider else None,
+        **given,
+    )
+    session.add(service)
+    await session.flush()
+    for place, provider in enumerate(providers):
+        theirs = {"min": given["min"], "max": given["max"], "rate": Decimal(cost), **(upstream or {})}
+        line = ProviderService(
+            provider_id=provider.id,
+            external_id=str(next(_numbers)),
+            name=service.name,
+            category=name,
+            type=given["type"],
+            **theirs,
+        )
+        session.add(line)
+        await session.flush()
+        session.add(ServiceRoute(service_id=service.id, provider_service_id=line.id, priority=place))
+    await session.flush()
+    return service.id
+
+
+async def place(
+    session: AsyncSession, user_id: int, service_id: int, *, now: datetime = NOW, key: str | None = None, **fields: Any
+) -> int:
+    """Place an order and return its id; a link and a quantity of 1000 unless said otherwise."""
+    raw = {"link": "https://www.instagram.com/someone", "quantity": 1000, **fields}
+    asked = {name: str(value) for name, value in raw.items() if value is not None}
+    placed = await place_order(session, NewOrder(user_id, service_id, asked, key), currency="USD", now=now)
+    return placed.order_id
+
+
+async def accept(session: AsyncSession, order_id: int, external_id: str, *, now: datetime = NOW) -> None:
+    """Have a pending order taken by its provider, as submission does."""
+    await session.execute(text("UPDATE orders SET status = 'submitting' WHERE id = :id"), {"id": order_id})
+    change = Change(order_id, OrderStatus.PROCESSING, external_id=external_id)
+    await settle(session, [change], now=now, watch=WATCH)
+
+
+async def move(session: AsyncSession, order_id: int, status: OrderStatus, *, now: datetime = NOW, **known: Any) -> None:
+    """Move an order, as tracking does."""
+    await settle(session, [Change(order_id, status, **known)], now=now, watch=WATCH)
+
+
+async def order_row(db: Database, order_id: int) -> Order:
+    """Read an order as it is committed."""
+    async with db.transaction() as session:
+        return await session.get_one(Order, order_id)
+
+
+async def assert_books(db: Database) -> None:
+    """Demand that the ledger is consistent and tells the same as the orders do."""
+    async with db.transaction() as session:
+        assert list((await verify(session)).differences) == []
+        assert await verify_orders(session) == []
