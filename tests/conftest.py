@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -21,15 +22,18 @@ _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+def postgres() -> Iterator[EmbeddedPostgres]:
     """A PostgreSQL server of this test process alone, not durable."""
-    server = EmbeddedPostgres(
-        tmp_path_factory.mktemp("pg"),
-        options={"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"},
-    )
-    server.start()
-    yield server
-    server.stop()
+    # Not below pytest's own directory: each further test run of the same user resets its mode, which for root shuts the
+    # system user that runs the server out of its files.
+    with TemporaryDirectory(prefix="smmpanel-test-") as home:
+        server = EmbeddedPostgres(
+            Path(home),
+            options={"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"},
+        )
+        server.start()
+        yield server
+        server.stop()
 
 
 @pytest.fixture(scope="session")
