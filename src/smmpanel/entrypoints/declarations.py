@@ -1,0 +1,12 @@
+"""All modules that declare jobs or listen to facts. Every process loads them: a fact reaches only those known where it is recorded."""
+
+import smmpanel.accounts.pruning
+import smmpanel.catalog.syncing
+import smmpanel.kernel.jobs
+import smmpanel.ledger.proving
+import smmpanel.ledger.rollups
+import smmpanel.notifications.alerts
+import smmpanel.orders.submission
+import smmpanel.orders.tracking
+import smmpanel.providers.balances
+import smmpanel.providers.health  # noqa: F401

@@ -1,0 +1,185 @@
+"""The web process: pages, the JSON API, the reseller API, health and metrics, put together and served.
+
+Run as `python -m smmpanel.entrypoints.web [--reuse-port]`; `smmpanel serve` does so.
+"""
+
+import asyncio
+import gc
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from smmpanel.accounts import pages as account_pages
+from smmpanel.api import auth, docs, keys
+from smmpanel.entrypoints import health, metrics
+from smmpanel.entrypoints.endings import CommandError, ExitCode
+from smmpanel.entrypoints.opening import open_panel
+from smmpanel.entrypoints.running import run_process
+from smmpanel.kernel.logging import get_logger
+from smmpanel.kernel.panel import Panel
+from smmpanel.kernel.settings import Settings
+from smmpanel.panel_api.app import panel_api_routes
+from smmpanel.web.assembling import SITE_NAME, install_web
+from smmpanel.web.assets import STATIC_PATH
+from smmpanel.web.errors import render_json
+
+BACKLOG = 2048
+STOP_SECONDS = 8
+KEEP_ALIVE_SECONDS = 65
+"""Above the sixty seconds after which common proxies close, so that it is they who do."""
+OTHER_ROUTE = "other"
+
+ROUTERS = (account_pages.router, auth.router, keys.router, docs.router, health.router, metrics.router)
+TAGS = [
+    {"name": "Accounts", "description": "Signing up and in, the own account, its sessions and its password."},
+    {"name": "API keys", "description": "Keys for the reseller API, `/api/v2`."},
+    {"name": "Running", "description": "How the panel is doing."},
+]
+
+log = get_logger()
+
+
+def build_app(panel: Panel) -> "Front":
+    """Put the whole web side of a panel together, as one ASGI application."""
+    app = FastAPI(
+        title=SITE_NAME,
+        version=version("smmpanel"),
+        openapi_tags=TAGS,
+        openapi_url=docs.OPENAPI_PATH,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    install_web(app, panel, renderers={"/health": render_json, "/metrics": render_json})
+    app.state.health = health.HealthCheck(panel)
+    app.state.metrics = metrics.Metrics(panel)
+    return Front(app, panel_api_routes(panel), app.state.metrics.requests)
+
+
+class Front:
+    """Leads the reseller API's calls past everything that pages need, counts all requests, and hands on the rest."""
+
+    def __init__(self, app: FastAPI, bare: Sequence[Route], counter: metrics.RequestCounter) -> None:
+        self.app = app
+        self._bare = {route.path: route for route in bare}
+        self._counter = counter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        bare = self._bare.get(scope["path"])
+        answer: ASGIApp = self.app if bare is None else bare.handle
+        status = 500
+        started = time.perf_counter()
+
+        async def send_noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await answer(scope, receive, send_noted)
+        finally:
+            route = _pattern(scope) if bare is None else bare.path
+            self._counter.note(route, scope["method"], status, time.perf_counter() - started)
+
+
+def _pattern(scope: Scope) -> str:
+    path = getattr(scope.get("route"), "path", None)
+    if isinstance(path, str) and path:
+        return path
+    return STATIC_PATH if scope["path"].startswith(STATIC_PATH + "/") else OTHER_ROUTE
+
+
+class _Server(uvicorn.Server):
+    """Stops when asked, and returns, so that what it stands on is closed after it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Have signals stop the server; a second one does not wait for what is under way."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    def _stop(self) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and say where."""
+        await super().startup(sockets)
+        for each in sockets or ():
+            host, port = each.getsockname()[:2]
+            log.info("serving", host=host, port=port)
+        # What is here now stays: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+
+
+async def serve(settings: Settings, url: str, *, reuse_port: bool = False) -> None:
+    """Serve a panel until SIGTERM or SIGINT; requests under way then have a few seconds to end."""
+    listening = listen(settings.host, settings.port, reuse_port=reuse_port)
+    async with open_panel(settings, url) as panel:
+        config = uvicorn.Config(
+            build_app(panel),
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # who is behind a proxy is for `web.addresses` to say
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+        await _Server(config).serve(sockets=[listening])
+
+
+def listen(host: str, port: int, *, reuse_port: bool) -> socket.socket:
+    """Take the port; with `reuse_port` together with others who do the same."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if reuse_port:
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listening.bind(address)
+        except OSError:
+            listening.close()
+            raise
+    except OSError as error:
+        raise CommandError(ExitCode.REFUSED, f"cannot listen on {host}, port {port}: {error.strerror}") from error
+    return listening
+
+
+def main() -> None:
+    """Serve with the settings of the environment."""
+    reuse_port = "--reuse-port" in sys.argv[1:]
+    run_process(lambda settings, url: serve(settings, url, reuse_port=reuse_port), uvloop.new_event_loop)
+
+
+if __name__ == "__main__":
+    main()
