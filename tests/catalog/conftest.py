@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.access import Actor
+from smmpanel.accounts.models import User
 from smmpanel.catalog.importing import ImportResult, import_services
 from smmpanel.catalog.models import ProviderService, Service, ServiceChange, ServiceRoute
 from smmpanel.catalog.syncing import SyncResult, sync_provider
@@ -135,12 +136,10 @@ def a_user(db: Database) -> Callable[..., Awaitable[int]]:
 
     async def make(name: str = "mai") -> int:
         async with db.transaction() as session:
-            made = await session.scalar(
-                text("INSERT INTO users (username, email, password_hash) VALUES (:name, :name || '@x.example', '-') RETURNING id"),
-                {"name": name},
-            )
-            assert isinstance(made, int)
-            return made
+            user = User(username=name, email=f"{name}@x.example", password_hash="-")
+            session.add(user)
+            await session.flush()
+            return user.id
 
     return make
 

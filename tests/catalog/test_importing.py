@@ -27,7 +27,13 @@ async def test_import_makes_category_service_route_and_price(panel, jap, shelves
         await write_option(session, "default_markup_percent", "50")
 
     result = await jap.take(
-        line("7", name="IG Followers &amp; more | R30", rate=Decimal("0.90"), description="Fast<br>No <b>drop</b>", dripfeed=None)
+        line(
+            "7",
+            name="IG Followers &amp; more | R30",
+            rate=Decimal("0.90"),
+            description="Fast<br>No <b>drop</b>",
+            dripfeed=None,
+        )
     )
 
     assert (result.added, result.updated, result.skipped) == (1, 0, ())
@@ -58,7 +64,7 @@ async def test_importing_again_changes_nothing_of_ours(panel, jap, shelves, line
     assert (again.added, again.updated) == (0, 0)
     assert {one.reason for one in again.skipped} == {"already_imported"}
     service = await shelves.service("1")
-    assert (service.name, service.min, service.rate) == ("Ours", 50, Decimal("1"))
+    assert (service.name, service.min, service.rate) == ("Ours", 50, Decimal(1))
     # The new rate is left for the sync to find.
     assert [one.rate for one in await shelves.all(ProviderService)] == [Decimal(1), Decimal(1)]
     async with panel.db.transaction() as session:
@@ -88,7 +94,7 @@ async def test_lines_without_sense_are_skipped_with_a_reason(jap, shelves, line)
         line("2", type="teleportation"),
         line("3", rate=Decimal("NaN")),
         line("4", min=100, max=10),
-        line("5", rate=Decimal("-1")),
+        line("5", rate=Decimal(-1)),
         line("6", min=0),
     )
 
@@ -170,8 +176,8 @@ async def test_a_catalogue_comes_over_http(panel, shelves):
     types = {one.type for one in await shelves.services()}
     assert len(types) > 5
     async with panel.db.transaction() as session:
-        platforms = (await session.scalars(select(Category.platform))).all()
-    assert None not in platforms
+        platforms = set((await session.scalars(select(Category.platform))).all())
+    assert platforms > {"instagram", "tiktok", "youtube"}
 
 
 @pytest.mark.parametrize(
