@@ -19,6 +19,7 @@ from smmpanel.providers.checking import ProviderTerms, checked_key, checked_slug
 from smmpanel.providers.models import Provider
 from smmpanel.providers.pausing import ProviderResumed, resume_provider, subject_of
 from smmpanel.providers.protocol import Adapter, Connection
+from smmpanel.providers.throttle import open_throttle
 
 log = get_logger()
 
@@ -110,6 +111,7 @@ async def _insert(session: AsyncSession, provider: Provider) -> None:
         if "uq_providers_slug" in str(taken.orig):
             raise ProviderExistsError(slug=provider.slug) from None
         raise
+    await open_throttle(session, provider.id)
     await session.refresh(provider)
     if not provider.alias:
         provider.alias = f"Provider {provider.id}"

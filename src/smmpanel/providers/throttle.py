@@ -130,6 +130,11 @@ _BLOCK = text(
 )
 
 
+async def open_throttle(session: AsyncSession, provider_id: int) -> None:
+    """Give a provider its throttle, with a full bucket; harmless to repeat."""
+    await session.execute(_OPEN, {"provider_id": provider_id, "since": _EMPTY_SINCE})
+
+
 async def take_calls(
     session: AsyncSession,
     provider_id: int,
@@ -228,7 +233,7 @@ async def block_until(session: AsyncSession, provider_id: int, until: datetime) 
 async def _locked(session: AsyncSession, provider_id: int) -> _Throttle:
     row = (await session.execute(_LOCK, {"provider_id": provider_id})).one_or_none()
     if row is None:
-        await session.execute(_OPEN, {"provider_id": provider_id, "since": _EMPTY_SINCE})
+        await open_throttle(session, provider_id)
         row = (await session.execute(_LOCK, {"provider_id": provider_id})).one_or_none()
     if row is None:
         raise NotFoundError
