@@ -29,7 +29,14 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     with TemporaryDirectory(prefix="smmpanel-test-") as home:
         server = EmbeddedPostgres(
             Path(home),
-            options={"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"},
+            options={
+                "fsync": "off",
+                "synchronous_commit": "off",
+                "full_page_writes": "off",
+                "max_connections": "300",
+                # Its workers would be in the way of dropping databases, and only a superuser may send them away.
+                "autovacuum": "off",
+            },
         )
         server.start()
         yield server
@@ -85,4 +92,4 @@ async def panel(db: Database, database_url: str, vault: Vault, tmp_path: Path) -
     settings = Settings(home=tmp_path, database_url=database_url, outgoing_allow="127.0.0.1")  # type: ignore[arg-type]
     http = Outgoing(allow=("127.0.0.1",))
     yield Panel(settings=settings, currency="USD", db=db, vault=vault, http=http)
-    await http.close()
+    await http.aclose()

@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.facts import record
+from smmpanel.kernel.jobs import JOBS
 from smmpanel.ledger.proving import BooksDiffer
 from smmpanel.notifications import Alert, AlertLevel, clear_alert, open_alerts, raise_alert
 from smmpanel.notifications.alerts import alert_that_books_differ
@@ -92,3 +94,14 @@ async def test_books_that_differ_reach_staff(panel):
     [alert] = (await opened(panel)).rows
     assert (alert.kind, alert.subject, alert.level, alert.times) == ("books_differ", "ledger", AlertLevel.CRITICAL, 2)
     assert alert.fields == {"differences": 3, "first": "balance of account:7"}
+
+
+async def test_whoever_records_that_books_differ_has_staff_told(panel):
+    async with panel.db.transaction() as session:
+        await record(session, BooksDiffer(differences=1, first="balance of account:7"))
+        queued = await session.execute(text("SELECT task_name, args FROM procrastinate_jobs"))
+        [(name, arguments)] = queued.all()
+
+    await JOBS[name].function(panel, **arguments)
+
+    assert [alert.kind for alert in (await opened(panel)).rows] == ["books_differ"]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from smmpanel.kernel.facts import FactRow
 from smmpanel.kernel.jobs import JOBS
@@ -181,3 +181,17 @@ async def test_a_broken_adapter_does_not_keep_others_from_being_read(panel, a_pr
 def test_the_checks_run_by_themselves(job):
     assert job.cron is not None
     assert JOBS[job.name] is job
+
+
+async def test_a_pause_has_the_balance_looked_at(panel, a_provider, sandbox):
+    provider = await a_provider(base_url=sandbox.url)
+    sandbox.configure(balance="0.40")
+    async with panel.db.transaction() as session:
+        await pause_provider(session, provider.id, "Not enough funds on balance", datetime.now(UTC))
+        queued = await session.execute(text("SELECT task_name, args FROM procrastinate_jobs"))
+        [(name, arguments)] = queued.all()
+
+    await JOBS[name].function(panel, **arguments)
+
+    assert (await provider_now(panel, provider)).balance == Decimal("0.40")
+    assert await is_paused(panel, provider) is True

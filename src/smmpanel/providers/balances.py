@@ -56,7 +56,7 @@ async def check_balances(
     if provider_ids is not None:
         wanted = wanted.where(Provider.id.in_(provider_ids))
     async with panel.db.transaction() as session:
-        providers = (await session.execute(wanted)).tuples().all()
+        providers = (await session.execute(wanted)).all()
     places = asyncio.Semaphore(CHECKS_AT_ONCE)
 
     async def check(provider_id: int, slug: str) -> BalanceResult:
@@ -167,7 +167,7 @@ async def check_paused_balances(panel: Panel) -> None:
         paused = await session.execute(
             select(Provider.id, Provider.paused_reason).where(Provider.enabled, Provider.paused_at.is_not(None))
         )
-        waiting = [provider_id for provider_id, reason in paused.tuples() if is_about_funds(reason)]
+        waiting = [provider_id for provider_id, reason in paused if is_about_funds(reason)]
     if waiting:
         await check_balances(panel, waiting, only_if_grown=True)
 
