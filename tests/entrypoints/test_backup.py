@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -42,11 +43,12 @@ LOOK = "SELECT count(*), sum(amount), md5(string_agg(md5(pad), '' ORDER BY id)) 
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("pg"), {"fsync": "off"})
-    server.start()
-    yield server
-    server.stop()
+def server() -> Iterator[EmbeddedPostgres]:
+    with TemporaryDirectory(prefix="smmpanel-test-") as home:
+        server = EmbeddedPostgres(Path(home), {"fsync": "off"})
+        server.start()
+        yield server
+        server.stop()
 
 
 @dataclass(frozen=True)

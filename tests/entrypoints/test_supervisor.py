@@ -202,8 +202,8 @@ def test_a_child_that_dies_is_started_again(ups, kind):
 
     os.kill(first, signal.SIGKILL)
 
-    until(lambda: ups.pid(kind) != first)
-    assert ups.events().count(f"{kind} started") == 2
+    until(lambda: ups.events().count(f"{kind} started") == 2)
+    assert ups.pid(kind) != first
     assert f"{kind} was killed by signal 9; starting it again" in ups.output()
 
 

@@ -258,6 +258,9 @@ class EmbeddedPostgres:
                 raise EmbeddedPostgresError(f"{folder} is not the panel's own: remove it") from None
         user.own(folder)
         folder.chmod(0o700)
+        # No server runs now, and the lock beside a socket has the same trouble with numbers that live again.
+        for name in (f".s.PGSQL.{SOCKET_PORT}", f".s.PGSQL.{SOCKET_PORT}.lock"):
+            (folder / name).unlink(missing_ok=True)
         return folder
 
     def _launch(self, user: PostgresUser) -> int:
@@ -335,8 +338,6 @@ class EmbeddedPostgres:
         # PostgreSQL sorts out a dead number itself, but takes one that lives again as somebody else's for a rival.
         # It still refuses to run beside remains of its own: it knows its shared memory by the data directory.
         pid_file.unlink(missing_ok=True)
-        for name in (f".s.PGSQL.{SOCKET_PORT}", f".s.PGSQL.{SOCKET_PORT}.lock"):
-            (self._socket_directory() / name).unlink(missing_ok=True)
 
     def _stop_server(self) -> None:
         # Fast: sessions are ended, then everything is written. The harsher ways lose nothing either, but need recovery.
