@@ -201,7 +201,7 @@ def _understand(
         file.fault(row.line, "id", "is not a service of this panel")
         return
     faults = len(file.errors)
-    if row.service_id is None and not row.cells.get("category", "").strip():
+    if row.service_id is None and "category" not in row.cells:
         file.fault(row.line, "category", "is needed")
     for name, cell in row.cells.items():
         try:

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.access import Actor, Permission
@@ -137,8 +136,10 @@ async def create_category(session: AsyncSession, fields: CategoryFields, *, acto
         raise InvalidInputError(field="name", reason="is needed")
     if "position" not in fields:
         values["position"] = await session.scalar(_LAST_POSITION)
+    await _demand_free_name(session, values["name"])
     category = Category(**values)
-    await _flush_category(session, category)
+    session.add(category)
+    await session.flush()
     await bump_version(session)
     await audit(session, actor, Permission.SERVICES_EDIT, f"category:{category.id}", after=values)
     return category.id
@@ -158,9 +159,11 @@ async def edit_category(
     changed = {name: value for name, value in values.items() if value != before[name]}
     if not changed:
         return False
+    if "name" in changed:
+        await _demand_free_name(session, changed["name"], category_id)
     for name, value in changed.items():
         setattr(category, name, value)
-    await _flush_category(session, category)
+    await session.flush()
     await reprice(session, Scope(category_id=category_id), currency=currency, cause="category", now=now)
     await bump_version(session)
     was = {name: before[name] for name in changed}
@@ -183,15 +186,10 @@ async def delete_category(session: AsyncSession, category_id: int, *, actor: Act
     await audit(session, actor, Permission.SERVICES_EDIT, f"category:{category_id}", before={"name": category.name})
 
 
-async def _flush_category(session: AsyncSession, category: Category) -> None:
-    try:
-        async with session.begin_nested():
-            session.add(category)
-            await session.flush()
-    except IntegrityError as taken:
-        if "uq_categories_name" in str(taken.orig):
-            raise CategoryExistsError(name=category.name) from None
-        raise
+async def _demand_free_name(session: AsyncSession, name: str, own_id: int = 0) -> None:
+    # The writers' lock makes looking first enough.
+    if await session.scalar(_SAME_NAME, {"name": name, "own_id": own_id}):
+        raise CategoryExistsError(name=name)
 
 
 async def read_services(session: AsyncSession, service_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
@@ -237,4 +235,5 @@ _INSERT = text(
     f" FROM unnest(CAST(:ids AS bigint[]), {_ARRAYS}) AS v(id, {_NAMES})"
 )
 _LAST_POSITION = text("SELECT COALESCE(max(position), 0) + 1 FROM categories")
+_SAME_NAME = text("SELECT 1 FROM categories WHERE lower(name) = lower(:name) AND id <> :own_id")
 _IN_USE = text("SELECT 1 FROM services WHERE category_id = :category_id LIMIT 1")

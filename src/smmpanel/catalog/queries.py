@@ -90,7 +90,7 @@ async def service_updates(
     if (key := key_from(after)) is not None:
         wanted = wanted.where(ServiceChange.id < key)
     found = await session.execute(wanted.order_by(ServiceChange.id.desc()).limit(size + 1))
-    rows = [_told(ServiceUpdate(*row)) for row in found.tuples()]
+    rows = [_told(ServiceUpdate(*row)) for row in found]
     return paged(rows, size, [row.id for row in rows])
 
 

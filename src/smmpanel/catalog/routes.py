@@ -91,7 +91,7 @@ async def why_no_route(session: AsyncSession, service_ids: Iterable[int], curren
     `provider_paused`.
     """
     rows = await session.execute(_WHY_NOT, {"service_ids": list(service_ids), "currency": currency})
-    return {service_id: _REASONS[rank] for service_id, rank in rows.tuples() if rank < len(_REASONS)}
+    return {service_id: _REASONS[rank] for service_id, rank in rows if rank < len(_REASONS)}
 
 
 async def add_route(

@@ -115,7 +115,7 @@ async def claim_stock(
             totals[service_id] = totals.get(service_id, 0) + quantity
     free: dict[int, list[int]] = {}
     locked = await session.execute(_LOCK_FREE, {"services": list(totals), "totals": list(totals.values())})
-    for service_id, item_id in locked.tuples():
+    for service_id, item_id in locked:
         free.setdefault(service_id, []).append(item_id)
     sold: dict[int, int] = {}
     for order_id in sorted(wants.keys() - got.keys()):
@@ -131,7 +131,7 @@ async def claim_stock(
 
 async def _sold_to(session: AsyncSession, order_ids: Iterable[int]) -> Sequence[tuple[int, list[int]]]:
     rows = await session.execute(_SOLD, {"orders": list(order_ids)})
-    return [(order_id, items) for order_id, items in rows.tuples()]
+    return [(order_id, items) for order_id, items in rows]
 
 
 async def read_stock(session: AsyncSession, vault: Vault, order_id: int) -> list[str]:
@@ -144,7 +144,7 @@ async def stock_counts(session: AsyncSession, service_ids: Iterable[int]) -> dic
     """Return for each service how many units are free and how many are sold."""
     ids = list(service_ids)
     rows = await session.execute(_COUNT, {"services": ids})
-    counted = {service_id: StockCount(free, sold) for service_id, free, sold in rows.tuples()}
+    counted = {service_id: StockCount(free, sold) for service_id, free, sold in rows}
     return {service_id: counted.get(service_id, StockCount(0, 0)) for service_id in ids}
 
 

@@ -230,7 +230,7 @@ async def _type_changes(session: AsyncSession, listed: UpstreamList, known: Mapp
     if not turned:
         return []
     rows = await session.execute(_BEHIND, {"lines": list(turned)})
-    return [Change(service_id, "provider_type", *turned[line_id]) for line_id, service_id in rows.tuples()]
+    return [Change(service_id, "provider_type", *turned[line_id]) for line_id, service_id in rows]
 
 
 _ENABLED = text("SELECT id, slug FROM providers WHERE enabled ORDER BY id")
