@@ -2,7 +2,7 @@
 
 No money moves at the ledger when a run starts: what the parent holds is passed on in columns, from `allocated` of the parent
 to `charge` of the run. All of it happens in one transaction under the parent's lock, so a worker that dies anywhere leaves
-either a run with its money or none. Locks: order, then schedule, then wallets.
+either a run with its money or none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,14 +66,19 @@ async def recheck_finished_drips(panel: Panel) -> None:
         await recheck_drips(session, since=since, now=panel.clock())
 
 
-_DUE = text(
+_IS_DUE = "d.state = 'active' AND d.next_run_at <= :now AND o.status IN ('pending', 'in_progress')"
+# The order's lock is the schedule's too: whoever writes a schedule holds it. So it is taken first, and only then is read
+# what the schedule says now.
+_LOCK_DUE = text(
+    f"SELECT o.id FROM drip_feeds d JOIN orders o ON o.id = d.order_id WHERE {_IS_DUE}"
+    " ORDER BY d.next_run_at, d.order_id LIMIT :number FOR NO KEY UPDATE OF o SKIP LOCKED"
+)
+_READ_DUE = text(
     "SELECT d.order_id, d.runs, d.runs_started, d.interval_minutes, d.quantity_per_run, d.next_run_at,"
     " o.user_id, o.service_id, o.api_key_id, o.status, o.reason, o.link, o.fields, o.charge, o.allocated, o.earned, o.refunded,"
     " o.rate, o.terms"
-    " FROM drip_feeds d JOIN orders o ON o.id = d.order_id"
-    " WHERE d.state = 'active' AND d.next_run_at <= :now AND o.status IN ('pending', 'in_progress')"
-    # Both rows, so that whatever changed either of them since this statement began is seen.
-    " ORDER BY d.next_run_at, d.order_id LIMIT :number FOR NO KEY UPDATE OF d, o SKIP LOCKED"
+    f" FROM drip_feeds d JOIN orders o ON o.id = d.order_id WHERE d.order_id = ANY(CAST(:ids AS bigint[])) AND {_IS_DUE}"
+    " ORDER BY d.next_run_at, d.order_id"
 )
 
 
@@ -87,15 +92,15 @@ class _Run:
 
 
 async def start_runs(session: AsyncSession, *, currency: str, now: datetime, number: int = RUNS_AT_ONCE) -> int:
-    """Start one run of each of up to `number` due schedules and return how many schedules were served.
+    """Start one run of each of up to `number` due schedules and return how many schedules were looked at.
 
     A run that no provider could take now is put off, with the reason on its parent.
     """
-    due: list[OrderRow] = [
-        dict(row) for row in (await session.execute(_DUE, {"now": now, "number": number})).mappings()
-    ]
-    if not due:
+    locked = (await session.scalars(_LOCK_DUE, {"now": now, "number": number})).all()
+    if not locked:
         return 0
+    found = (await session.execute(_READ_DUE, {"now": now, "ids": list(locked)})).mappings()
+    due: list[OrderRow] = [dict(row) for row in found]
     routes = await routes_for(session, list({row["service_id"] for row in due}), currency)
     runs, stuck = [], []
     for row in due:
@@ -108,7 +113,7 @@ async def start_runs(session: AsyncSession, *, currency: str, now: datetime, num
     await _put_off(session, stuck, now)
     if runs:
         await _place(session, runs, currency, now)
-    return len(due)
+    return len(locked)
 
 
 def run_share(parent: Mapping[str, Any]) -> Decimal:

@@ -16,14 +16,17 @@ FINISHED_AT_ONCE = 500
 
 log = get_logger()
 
-_ONLY_THESE = " AND (CAST(:ids AS bigint[]) IS NULL OR d.order_id = ANY(CAST(:ids AS bigint[])))"
-_OVER = text(
-    "SELECT d.order_id FROM drip_feeds d JOIN orders o ON o.id = d.order_id WHERE d.state = 'finishing'"
-    + _ONLY_THESE
-    + " AND NOT EXISTS (SELECT FROM orders c WHERE c.parent_id = d.order_id"
+_IS_OVER = (
+    "d.state = 'finishing' AND (CAST(:ids AS bigint[]) IS NULL OR d.order_id = ANY(CAST(:ids AS bigint[])))"
+    " AND NOT EXISTS (SELECT FROM orders c WHERE c.parent_id = d.order_id"
     " AND c.status NOT IN ('completed', 'partial', 'canceled'))"
-    " ORDER BY d.order_id LIMIT :number FOR NO KEY UPDATE OF d, o SKIP LOCKED"
 )
+_LOCK_OVER = text(
+    f"SELECT o.id FROM drip_feeds d JOIN orders o ON o.id = d.order_id WHERE {_IS_OVER}"
+    " ORDER BY o.id LIMIT :number FOR NO KEY UPDATE OF o SKIP LOCKED"
+)
+# Read again under the locks: another worker may have finished them since.
+_STILL_OVER = text(f"SELECT d.order_id FROM drip_feeds d WHERE {_IS_OVER}")
 # A run's remains are not what its provider makes of them: nothing of a completed one, all of a canceled one that says none.
 _RESULTS = """
 SELECT d.order_id, o.status, d.runs - d.runs_started AS unstarted, d.quantity_per_run,
@@ -49,7 +52,8 @@ _CLOSE = text(
 async def finish_drips(session: AsyncSession, *, now: datetime, order_ids: Sequence[int] | None = None) -> set[int]:
     """Finish those drip-feeds, of some or of all, that are over; returns which. What was never started is paid back."""
     ids = None if order_ids is None else list(order_ids)
-    over = (await session.scalars(_OVER, {"ids": ids, "number": FINISHED_AT_ONCE})).all()
+    locked = (await session.scalars(_LOCK_OVER, {"ids": ids, "number": FINISHED_AT_ONCE})).all()
+    over = (await session.scalars(_STILL_OVER, {"ids": list(locked)})).all() if locked else []
     if not over:
         return set()
     results: list[OrderRow] = [
