@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
 
 from smmpanel.accounts.access import (
     VIEW_ONLY,
@@ -262,6 +263,18 @@ async def test_the_log_takes_any_plain_value_and_is_read_newest_first(a_user, db
     assert rest.after is None
     assert [entry.subject for entry in of_one.rows] == ["user:1"]
     assert newest.rows[0].before == {"amount": "1.500000", "at": "2026-01-01T00:00:00Z", "role": "staff"}
+
+
+@pytest.mark.parametrize("edit", ["UPDATE audit_log SET subject = 'x'", "DELETE FROM audit_log", "TRUNCATE audit_log"])
+async def test_the_log_cannot_be_edited(db, edit):
+    async with db.transaction() as session:
+        await audit(session, Actor.cli(), Permission.USERS_VIEW, "user:1")
+
+    with pytest.raises(DBAPIError, match="never edited"):
+        async with db.transaction() as session:
+            await session.execute(text(edit))
+    async with db.transaction() as session:
+        assert (await session.scalars(select(AuditEntry.subject))).all() == ["user:1"]
 
 
 async def test_finding_users(a_user, db):

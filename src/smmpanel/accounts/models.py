@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     CheckConstraint,
     DateTime,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     LargeBinary,
     Numeric,
     String,
+    event,
     func,
     text,
 )
@@ -141,7 +143,7 @@ class LoginHistory(Base):
 
 
 class AuditEntry(Base):
-    """Who did what to what, by which permission, and what it was before and after. Never edited."""
+    """Who did what to what, by which permission, and what it was before and after. A trigger refuses every edit."""
 
     __tablename__ = "audit_log"
     __table_args__ = (
@@ -150,7 +152,7 @@ class AuditEntry(Base):
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    actor_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="SET NULL"))
+    actor_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="RESTRICT"))
     actor_kind: Mapped[str] = mapped_column(String)
     """`user`, `cli` or `system`."""
     permission: Mapped[str] = mapped_column(String)
@@ -159,3 +161,17 @@ class AuditEntry(Base):
     after: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     ip: Mapped[str | None] = mapped_column(String)
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now(), index=True)
+
+
+REFUSE_EDITS = """
+CREATE OR REPLACE FUNCTION audit_log_refuse_edits() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the audit log is never edited' USING ERRCODE = 'restrict_violation';
+END $$
+"""
+REFUSE_EDITS_OF_ENTRIES = """
+CREATE TRIGGER audit_log_never_edited BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
+FOR EACH STATEMENT EXECUTE FUNCTION audit_log_refuse_edits()
+"""
+event.listen(AuditEntry.__table__, "after_create", DDL(REFUSE_EDITS))  # type: ignore[no-untyped-call]
+event.listen(AuditEntry.__table__, "after_create", DDL(REFUSE_EDITS_OF_ENTRIES))  # type: ignore[no-untyped-call]
