@@ -153,6 +153,54 @@ def test_a_server_shut_out_of_its_files_is_let_in_again_at_the_next_start(server
         assert connection.execute("SELECT number FROM kept").fetchone() == (7,)
 
 
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+import smmpanel.entrypoints.embedded as embedded
+from smmpanel.entrypoints.postgres_user import NoUserForPostgresError
+
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+server = embedded.EmbeddedPostgres(Path(sys.argv[1]), {"fsync": "off"})
+try:
+    server.start()
+except NoUserForPostgresError as error:
+    sys.exit(str(error))
+print(server.pgdata.stat().st_uid, server.is_running())
+server.stop()
+"""
+
+
+def as_nobody(home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", AS_NOBODY, home], capture_output=True, text=True, check=False)
+
+
+@AS_ROOT
+def test_an_ordinary_user_runs_the_server_as_themselves_and_root_may_help(server):
+    server.home.mkdir()
+    server.home.parent.chmod(0o755)
+    os.chown(server.home, 65534, 65534)
+
+    server.start()
+    assert server.pgdata.stat().st_uid == 65534
+    assert ask(server, "SELECT current_user") == "smmpanel"
+    server.stop()
+
+    assert as_nobody(server.home).stdout == "65534 True\n"
+
+
+@AS_ROOT
+def test_an_ordinary_user_is_told_whose_data_it_is(server):
+    server.home.mkdir()
+    server.home.parent.chmod(0o755)
+    server.start()
+    server.stop()
+
+    refused = as_nobody(server.home)
+
+    assert refused.returncode == 1
+    assert f"{server.pgdata} belongs to the user smmpanel-db; run the panel as that user or as root" in refused.stderr
+
+
 def test_data_stays_over_a_stop_and_a_start(server):
     server.start()
     with psycopg.connect(server.url) as connection:

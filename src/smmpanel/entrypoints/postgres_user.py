@@ -70,16 +70,20 @@ class PostgresUser:
 
 
 def user_for(pgdata: Path) -> PostgresUser:
-    """Choose who runs the server: this user; for root, the owner of the existing data or a system user, made if missing."""
-    owner = pgdata.stat().st_uid if pgdata.exists() else None
+    """Choose who runs the server: this user; for root, the owner of the data or of its home, or a system user of ours."""
+    data_owner = pgdata.stat().st_uid if pgdata.exists() else None
     if os.geteuid() != 0:
         us = _describe(os.geteuid())
-        if owner is not None and owner != us.uid:
+        if data_owner is not None and data_owner != us.uid:
             raise NoUserForPostgresError(
-                f"{pgdata} belongs to the user {_describe(owner).name}; run the panel as that user or as root"
+                f"{pgdata} belongs to the user {_describe(data_owner).name}; run the panel as that user or as root"
             )
         return us
-    return _describe(owner) if owner else _system_user()
+    if data_owner:
+        return _describe(data_owner)
+    # A start as root in somebody's home must not shut that user out later. PostgreSQL wants a user that has a name.
+    home_owner = pgdata.parent.stat().st_uid
+    return _describe(home_owner) if home_owner and _has_name(home_owner) else _system_user()
 
 
 def open_the_way(user: PostgresUser, *places: Path) -> None:
@@ -112,6 +116,14 @@ def _describe(uid: int) -> PostgresUser:
     except KeyError:
         return PostgresUser(str(uid), uid, os.getegid())
     return PostgresUser(entry.pw_name, uid, entry.pw_gid)
+
+
+def _has_name(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def _system_user() -> PostgresUser:

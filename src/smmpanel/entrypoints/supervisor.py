@@ -67,7 +67,7 @@ class Plan:
     web_grace_seconds: float = 15
     worker_grace_seconds: float = 60
     postgres_options: Mapping[str, str] = field(default_factory=dict)
-    steady_seconds: float = 10
+    steady_seconds: float = 30
     """A child that lives this long has started well; its next failure counts as the first."""
     failures_max: int = 5
     backoff_seconds: float = 0.5
