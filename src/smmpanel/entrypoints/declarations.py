@@ -6,7 +6,12 @@ import smmpanel.kernel.jobs
 import smmpanel.ledger.proving
 import smmpanel.ledger.rollups
 import smmpanel.notifications.alerts
+import smmpanel.orders.asking_refills
+import smmpanel.orders.dripping
+import smmpanel.orders.reconciling
+import smmpanel.orders.sending_cancels
 import smmpanel.orders.submission
 import smmpanel.orders.tracking
+import smmpanel.orders.tracking_subscriptions
 import smmpanel.providers.balances
 import smmpanel.providers.health  # noqa: F401

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from psycopg.errors import UndefinedTable
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import ProgrammingError
 
 import smmpanel.entrypoints.declarations  # noqa: F401 - jobs and listeners are known before anything is recorded
-from smmpanel.accounts.admins import FirstAdmin, ensure_first_admin
 from smmpanel.entrypoints.revisions import newest_revision
 from smmpanel.kernel.crypto import load_vault
 from smmpanel.kernel.db import Database
@@ -20,6 +20,9 @@ from smmpanel.kernel.jobs import Waker
 from smmpanel.kernel.options import read_option, write_option
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
+
+if TYPE_CHECKING:
+    from smmpanel.accounts.admins import FirstAdmin
 
 CURRENCY = "currency"
 PRESET = "preset"
@@ -55,7 +58,7 @@ class Prepared:
     """Whether the preset was applied just now."""
     connected: tuple[str, ...]
     """Providers whose keys were found in the environment: added, or brought up to date."""
-    first_admin: FirstAdmin | None
+    first_admin: "FirstAdmin | None"
 
 
 @asynccontextmanager
@@ -95,7 +98,8 @@ async def prepare_panel(
     Any number of processes may do this at once, and it may be broken off: the next one completes it. Raises
     `OtherPresetError` if `preset` is not the one that the panel was made from.
     """
-    # Loaded here only: what runs for good has no use for it.
+    # Loaded here only: what runs for good has no use for them.
+    from smmpanel.accounts.admins import ensure_first_admin
     from smmpanel.entrypoints.migrating import migrate
 
     revision = await asyncio.to_thread(migrate, url)

@@ -8,7 +8,7 @@ import typer
 
 from smmpanel.entrypoints.commands.context import on_panel
 from smmpanel.entrypoints.commands.printing import AsJson, Progress, print_fields, print_json, print_rows, waiting
-from smmpanel.entrypoints.commands.providers import OneOrMore
+from smmpanel.entrypoints.commands.providers import OneOrMore, provider_named
 from smmpanel.entrypoints.endings import CommandError, ExitCode
 
 if TYPE_CHECKING:
@@ -42,10 +42,14 @@ def sync_services(
         ),
     ] = None,
     category: Annotated[
-        list[str] | None, typer.Option(help="Also put all of this category of the provider on sale; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Also put all of this category of the provider on sale; repeatable."),
     ] = None,
     markup: Annotated[
-        str | None, typer.Option(help="Percent on the imported services; else that of category, provider or panel.")
+        str | None,
+        typer.Option(
+            metavar="PERCENT", help="Percent on the imported services; else that of category, provider or panel."
+        ),
     ] = None,
     *,
     accept_shrunken: Annotated[
@@ -77,7 +81,7 @@ def sync_services(
         return rows
 
     rows = on_panel(run)
-    print_rows([{**row, "skipped": row["skipped"]} for row in rows] if as_json else [_brief(row) for row in rows],
+    print_rows(rows if as_json else [_brief(row) for row in rows],
                as_json=as_json, empty="No enabled providers.")  # fmt: skip
     if any(row["refused"] for row in rows):
         raise typer.Exit(ExitCode.UNREACHABLE)
@@ -97,12 +101,11 @@ def _pick(take: str | None, categories: list[str] | None) -> "Pick | None":
 async def _chosen(panel: "Panel", given: list[str] | None) -> list[str]:
     from sqlalchemy import select
 
-    from smmpanel.providers.connecting import provider_by
     from smmpanel.providers.models import Provider
 
     async with panel.db.transaction() as session:
         if given:
-            return [(await provider_by(session, one)).slug for one in given]
+            return [(await provider_named(session, one)).slug for one in given]
         return list((await session.scalars(select(Provider.slug).where(Provider.enabled).order_by(Provider.id))).all())
 
 
@@ -114,14 +117,13 @@ async def _sync_one(
     from smmpanel.catalog.syncing import apply_catalogue
     from smmpanel.catalog.syncing import sync_services as sync
     from smmpanel.kernel.errors import PanelError
-    from smmpanel.providers.connecting import provider_by
     from smmpanel.providers.protocol import ProviderFailure
 
     if pick is None:
         return _row((await sync(panel, [slug], accept_shrunken=accept_shrunken))[0])
     now = panel.clock()
     async with panel.db.transaction() as session:
-        provider = await provider_by(session, slug)
+        provider = await provider_named(session, slug)
     try:
         upstream = await fetch_catalogue(panel, provider)
     except (ProviderFailure, PanelError) as failed:

@@ -90,8 +90,10 @@ def _become(module: str, given: dict[str, object], *flags: str) -> None:
 def _prepare(preset: str | None) -> "Prepared":
     from smmpanel.entrypoints.embedded import database_for
     from smmpanel.entrypoints.opening import prepare_panel
+    from smmpanel.providers.presets import load_preset
 
     settings = read_settings()
+    load_preset(preset or settings.preset)  # a wrong name is told before anything is made
     with waiting("Preparing the database"), database_for(settings) as url:
         return asyncio.run(prepare_panel(settings, url, environ=os.environ, preset=preset))
 

@@ -11,6 +11,8 @@ from smmpanel.entrypoints.commands.printing import AsJson, print_fields, print_r
 from smmpanel.entrypoints.endings import CommandError, ExitCode
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
     from smmpanel.kernel.panel import Panel
     from smmpanel.providers.balances import BalanceResult
     from smmpanel.providers.checking import ProviderTerms
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 Slug = Annotated[str, typer.Argument(metavar="PROVIDER", help="Its slug or id.")]
 OneOrMore = Annotated[
-    list[str] | None, typer.Option("--provider", help="Its slug or id; repeatable. Without it: all that are enabled.")
+    list[str] | None,
+    typer.Option(
+        "--provider", metavar="PROVIDER", help="Its slug or id; repeatable. Without it: all that are enabled."
+    ),
 ]
 
 provider_app = typer.Typer(no_args_is_help=True, help="Upstream providers.")
@@ -44,7 +49,9 @@ def add(
     name: Annotated[str | None, typer.Option(help="Its name for staff; its slug if not given.")] = None,
     alias: Annotated[str | None, typer.Option(help="The only name of it that customers may see.")] = None,
     adapter: Annotated[str, typer.Option(help="Which API it speaks: panel_v2, medanpedia or mapped.")] = "panel_v2",
-    option: Annotated[list[str] | None, typer.Option(help="NAME=VALUE for the adapter; repeatable.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A setting of the adapter; repeatable.")
+    ] = None,
     rate_per_minute: Annotated[int | None, typer.Option(help="Calls it allows in a minute.")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Calls at one time.")] = None,
     timeout: Annotated[int | None, typer.Option(help="Seconds to wait for an answer.")] = None,
@@ -113,12 +120,11 @@ def list_providers(*, as_json: AsJson = False) -> None:
 @provider_app.command("test")
 def try_provider(slug: Slug, *, as_json: AsJson = False) -> None:
     """Ask a provider for our balance and its catalogue. Changes nothing; exit code 5 if it does not work."""
-    from smmpanel.providers.connecting import provider_by
     from smmpanel.providers.testing import test_connection
 
     async def ask(panel: "Panel") -> "ConnectionTest":
         async with panel.db.transaction() as session:
-            provider = await provider_by(session, slug)
+            provider = await provider_named(session, slug)
         return await test_connection(panel, provider)
 
     with waiting(f"Asking {slug}"):
@@ -147,7 +153,9 @@ def enable(slug: Slug) -> None:
 
     async def switch(panel: "Panel") -> "Provider":
         async with panel.db.transaction() as session:
-            return await enable_provider(session, slug, actor=Actor.cli(), now=panel.clock())
+            return await enable_provider(
+                session, (await provider_named(session, slug)).id, actor=Actor.cli(), now=panel.clock()
+            )
 
     typer.echo(f"{on_panel(switch).slug} is enabled.")
 
@@ -160,7 +168,7 @@ def disable(slug: Slug) -> None:
 
     async def switch(panel: "Panel") -> "Provider":
         async with panel.db.transaction() as session:
-            return await disable_provider(session, slug, actor=Actor.cli())
+            return await disable_provider(session, (await provider_named(session, slug)).id, actor=Actor.cli())
 
     typer.echo(f"{on_panel(switch).slug} is disabled.")
 
@@ -168,13 +176,12 @@ def disable(slug: Slug) -> None:
 def check_balances(provider: OneOrMore = None, *, as_json: AsJson = False) -> None:
     """Ask providers for our balance and keep it. Exit code 5 if one of them did not say."""
     from smmpanel.providers.balances import check_balances as check
-    from smmpanel.providers.connecting import provider_by
 
     async def ask(panel: "Panel") -> "list[BalanceResult]":
         ids = None
         if provider:
             async with panel.db.transaction() as session:
-                ids = [(await provider_by(session, one)).id for one in provider]
+                ids = [(await provider_named(session, one)).id for one in provider]
         return await check(panel, ids)
 
     with waiting("Asking for balances"):
@@ -194,6 +201,17 @@ def check_balances(provider: OneOrMore = None, *, as_json: AsJson = False) -> No
     print_rows(rows, as_json=as_json, empty="No enabled providers.")
     if any(one.failure for one in found):
         raise typer.Exit(ExitCode.UNREACHABLE)
+
+
+async def provider_named(session: "AsyncSession", slug: str) -> "Provider":
+    """Return a provider by its slug or id; the error says which one there is not."""
+    from smmpanel.kernel.errors import NotFoundError
+    from smmpanel.providers.connecting import provider_by
+
+    try:
+        return await provider_by(session, slug)
+    except NotFoundError:
+        raise CommandError(ExitCode.NOT_FOUND, f"there is no provider {slug!r}") from None
 
 
 def _api_key(given: str | None, *, from_input: bool) -> str:
