@@ -194,6 +194,16 @@ async def test_a_line_without_sense_is_not_a_missing_one(jap, shelves, line):
     assert (service.held_reason, service.min, service.max) == (None, 10, 10_000)
 
 
+async def test_a_line_without_sense_ends_a_row_of_misses(jap, shelves, line):
+    stay = [line(str(number)) for number in range(2, 10)]
+    await jap.take(line("1"), *stay)
+
+    for number, lines in enumerate([stay, [line("1", min=100, max=10), *stay], stay], start=1):
+        await jap.sync(*lines, now=day(number))
+
+    assert (await shelves.service("1")).held_reason is None
+
+
 async def test_cost_above_a_fixed_price_holds_until_it_is_right_again(panel, jap, shelves, line):
     await jap.take(line("1"), line("2"))
     service = await shelves.service("1")
