@@ -1,6 +1,6 @@
 """The duplicate-link guard: at most one open order per link of a service that asks for it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,17 +22,31 @@ _LOCK = text(
     " FROM unnest(CAST(:services AS bigint[]), CAST(:keys AS text[])) AS asked(service_id, guard_key) ORDER BY 1) ordered"
 )
 _BUSY = text(
-    "SELECT DISTINCT o.service_id, o.guard_key FROM orders o"
+    "SELECT o.service_id, o.guard_key, o.id FROM orders o"
     " JOIN unnest(CAST(:services AS bigint[]), CAST(:keys AS text[])) AS asked(service_id, guard_key)"
     " ON o.service_id = asked.service_id AND o.guard_key = asked.guard_key"
 )
 
+GuardedLink = tuple[int, str]
+"""A service's id and a link's key."""
 
-async def busy_links(session: AsyncSession, drafts: Iterable[Draft]) -> set[tuple[int, str]]:
+
+async def busy_links(session: AsyncSession, drafts: Iterable[Draft]) -> set[GuardedLink]:
     """Lock the guarded links of some drafts and return those that an open order uses, as (service id, key)."""
-    guarded = [(one.order.service_id, one.guard_key) for one in drafts if one.guard_key is not None]
+    return set(
+        await lock_links(
+            session, [(one.order.service_id, one.guard_key) for one in drafts if one.guard_key is not None]
+        )
+    )
+
+
+async def lock_links(session: AsyncSession, guarded: Sequence[GuardedLink]) -> dict[GuardedLink, set[int]]:
+    """Lock guarded links until the transaction ends and return which open orders use them."""
     if not guarded:
-        return set()
+        return {}
     asked = {"services": [service for service, _ in guarded], "keys": [key for _, key in guarded]}
     await session.execute(_LOCK, asked)
-    return {(row.service_id, row.guard_key) for row in await session.execute(_BUSY, asked)}
+    users: dict[GuardedLink, set[int]] = {}
+    for row in await session.execute(_BUSY, asked):
+        users.setdefault((row.service_id, row.guard_key), set()).add(row.id)
+    return users
