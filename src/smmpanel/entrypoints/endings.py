@@ -15,8 +15,14 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODES = """\
-Exit codes: 0 done · 1 failed, or differences were found · 2 wrong usage or an invalid value · 3 not found ·
-4 refused, or in conflict with what is there · 5 the database or a provider cannot be reached, or is not ready.
+\b
+Exit codes:
+  0 done
+  1 failed, or differences were found
+  2 wrong usage, or an invalid value
+  3 not found
+  4 refused, or in conflict with what is there
+  5 the database or a provider cannot be reached, or is not ready
 """
 
 
