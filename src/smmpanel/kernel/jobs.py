@@ -27,7 +27,7 @@ QUEUES = {"orders": 30, "tracking": 20, "facts": 10, "chores": 0}
 JOBS_AT_ONCE = 32
 """Jobs that one worker process runs at a time. They wait for the network most of the time, and the long ones yield."""
 
-WAKE_PAUSE_SECONDS = 0.02
+WAKE_PAUSE_SECONDS = 0.05
 """Wakes for the same work within this time become one."""
 STALLED_AFTER_SECONDS = 30
 FAILED_KEPT_HOURS = 24 * 30

@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+import orjson
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -152,12 +153,10 @@ async def post_fresh(session: AsyncSession, accounts: dict[int, LockedAccount], 
     )
     if touched:
         await session.execute(_WRITE_BALANCES, {"ids": touched, "balances": [accounts[one].balance for one in touched]})
-    await session.execute(
-        _INSERT, {name: list(column) for name, column in zip(_NAMES, zip(*rows, strict=True), strict=True)}
-    )
+    await session.execute(_INSERT, {"rows": orjson.dumps(rows).decode()})
 
 
-def _apply(accounts: dict[int, LockedAccount], item: Transfer) -> tuple[Any, ...]:
+def _apply(accounts: dict[int, LockedAccount], item: Transfer) -> dict[str, Any]:
     debit, credit = accounts[item.debit], accounts[item.credit]
     if debit.currency != credit.currency:
         raise CurrencyMismatchError(f"{debit.currency} and {credit.currency}")
@@ -169,51 +168,49 @@ def _apply(accounts: dict[int, LockedAccount], item: Transfer) -> tuple[Any, ...
         debit.balance -= item.amount
     if credit.balance is not None:
         credit.balance += item.amount
-    return (
-        item.key,
-        item.reason.value,
-        item.debit,
-        item.credit,
-        item.amount,
-        debit.balance,
-        credit.balance,
-        item.subject,
-        item.note,
-        item.reverses,
-    )
+    return {
+        "key": item.key,
+        "reason": item.reason.value,
+        "debit_id": item.debit,
+        "credit_id": item.credit,
+        "amount": str(item.amount),
+        "debit_balance": None if debit.balance is None else str(debit.balance),
+        "credit_balance": None if credit.balance is None else str(credit.balance),
+        "subject": item.subject,
+        "note": item.note,
+        "reverses": item.reverses,
+    }
 
 
-_NAMES = (
-    "keys",
-    "reasons",
-    "debits",
-    "credits",
-    "amounts",
-    "debit_balances",
-    "credit_balances",
-    "subjects",
-    "notes",
-    "reversed_ids",
-)
+_COLUMNS_OF_A_TRANSFER = {
+    "key": "text",
+    "reason": "text",
+    "debit_id": "bigint",
+    "credit_id": "bigint",
+    "amount": "numeric",
+    "debit_balance": "numeric",
+    "credit_balance": "numeric",
+    "subject": "text",
+    "note": "text",
+    "reverses": "bigint",
+}
 
 _WRITE_BALANCES = text(
     "UPDATE ledger_accounts a SET balance = v.balance"
     " FROM unnest(CAST(:ids AS bigint[]), CAST(:balances AS numeric[])) AS v(id, balance) WHERE a.id = v.id"
 )
+# One JSON document, which the driver need not escape item by item; numbers travel as text, so no float touches them.
 _INSERT = text(
-    "INSERT INTO ledger_transfers (key, reason, debit_id, credit_id, amount, debit_balance, credit_balance, subject, note, reverses)"
-    " SELECT * FROM unnest(CAST(:keys AS text[]), CAST(:reasons AS text[]), CAST(:debits AS bigint[]), CAST(:credits AS bigint[]),"
-    " CAST(:amounts AS numeric[]), CAST(:debit_balances AS numeric[]), CAST(:credit_balances AS numeric[]),"
-    " CAST(:subjects AS text[]), CAST(:notes AS text[]), CAST(:reversed_ids AS bigint[]))"
+    f"INSERT INTO ledger_transfers ({', '.join(_COLUMNS_OF_A_TRANSFER)}) SELECT * FROM json_to_recordset(CAST(:rows AS json))"
+    f" AS v({', '.join(f'{name} {kind}' for name, kind in _COLUMNS_OF_A_TRANSFER.items())})"
 )
 
 
 async def reverse(session: AsyncSession, transfer_id: int, *, note: str) -> bool:
     """Move a transfer's money back, once; `False` if that was done before."""
     row = LedgerTransfer
-    found = (
-        await session.execute(select(row.debit_id, row.credit_id, row.amount, row.subject).where(row.id == transfer_id))
-    ).one()
+    wanted = select(row.debit_id, row.credit_id, row.amount, row.subject).where(row.id == transfer_id)
+    found = (await session.execute(wanted)).one()
     back = Transfer(
         key=f"transfer:{transfer_id}:reversal",
         reason=Reason.REVERSAL,

@@ -33,10 +33,11 @@ _COLUMNS = {
     "key_content": "bytea",
     "guard_key": "text",
 }
+# One JSON document instead of an array per column: the driver escapes arrays of text slowly, and terms are full of quotes.
 _INSERT = text(
-    f"INSERT INTO orders ({', '.join(_COLUMNS)}, currency, created_at, due_at)"
-    f" SELECT v.*, :currency, :now, :now FROM unnest({', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _COLUMNS.items())})"
-    f" AS v({', '.join(_COLUMNS)}) ORDER BY v.id"
+    f"INSERT INTO orders ({', '.join(_COLUMNS)}, currency, created_at, due_at) SELECT v.*, :currency, :now, :now"
+    f" FROM json_to_recordset(CAST(:rows AS json)) AS v({', '.join(f'{name} {kind}' for name, kind in _COLUMNS.items())})"
+    " ORDER BY v.id"
 )
 _INSERT_DRIPS = text(
     "INSERT INTO drip_feeds (order_id, state, runs, interval_minutes, quantity_per_run, next_run_at)"
@@ -52,9 +53,8 @@ async def take_order_ids(session: AsyncSession, number: int) -> list[int]:
 
 async def insert_orders(session: AsyncSession, placed: Mapping[int, Draft], *, currency: str, now: datetime) -> None:
     """Insert orders under the ids given, and the schedules of drip-feeds."""
-    rows = [_row(order_id, one) for order_id, one in placed.items()]
-    columns: dict[str, Any] = {name: [row[name] for row in rows] for name in _COLUMNS}
-    await session.execute(_INSERT, {**columns, "currency": currency, "now": now})
+    rows = orjson.dumps([_row(order_id, one) for order_id, one in placed.items()])
+    await session.execute(_INSERT, {"rows": rows.decode(), "currency": currency, "now": now})
     drips = {order_id: one for order_id, one in placed.items() if one.kind is OrderKind.DRIP}
     if drips:
         contents = [one.content for one in drips.values()]
@@ -81,14 +81,14 @@ def _row(order_id: int, one: Draft) -> dict[str, Any]:
         "status": OrderStatus.PENDING.value,
         "link": content.link,
         "quantity": content.quantity,
-        "fields": orjson.dumps(content.fields).decode(),
-        "charge": one.charge,
-        "rate": one.rate,
-        "cost": one.cost,
-        "terms": orjson.dumps(one.terms).decode(),
+        "fields": content.fields,
+        "charge": str(one.charge),
+        "rate": str(one.rate),
+        "cost": None if one.cost is None else str(one.cost),
+        "terms": one.terms,
         "provider_id": None if route is None else route.provider_id,
         "route_id": None if route is None else route.id,
         "key": order.key,
-        "key_content": None if order.key is None else order.content_hash(),
+        "key_content": None if order.key is None else f"\\x{order.content_hash().hex()}",
         "guard_key": one.guard_key,
     }

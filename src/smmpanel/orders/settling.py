@@ -68,6 +68,8 @@ async def settle(
     A move that the flow does not have raises `IllegalMoveError` if `strict`, and is skipped otherwise. Confirming, refunding
     and resending unconfirmed orders is for `orders.resolving` alone, which clears the flag by calling this.
     """
+    if not changes:
+        return {}
     rows = await lock_orders(session, [change.order_id for change in changes])
     moved: list[tuple[Change, OrderRow]] = []
     answers = {}
