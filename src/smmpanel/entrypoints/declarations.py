@@ -7,6 +7,7 @@ import smmpanel.ledger.proving
 import smmpanel.ledger.rollups
 import smmpanel.notifications.alerts
 import smmpanel.orders.asking_refills
+import smmpanel.orders.bypassing
 import smmpanel.orders.dripping
 import smmpanel.orders.reconciling
 import smmpanel.orders.sending_cancels

@@ -53,7 +53,7 @@ async def reroute(session: AsyncSession, detours: Sequence[Detour], *, currency:
         return
     rows = await lock_orders(session, [detour.order_id for detour in detours])
     routes = await routes_for(session, list({row["service_id"] for row in rows.values()}), currency)
-    refused = await _refused_routes(session, list(rows))
+    refused = await refused_routes(session, list(rows))
     policy = await read_option(session, REFUSED_OPTION, "refund")
     changes = []
     for detour in detours:
@@ -82,7 +82,8 @@ def _paid(order: Mapping[str, Any]) -> Decimal:
     return paid
 
 
-async def _refused_routes(session: AsyncSession, ids: list[int]) -> dict[int, set[int]]:
+async def refused_routes(session: AsyncSession, ids: list[int]) -> dict[int, set[int]]:
+    """Return by order the routes whose provider refused it: sending it there again changes nothing."""
     found = await session.execute(_REFUSED_ROUTES, {"ids": ids})
     return {row.order_id: set(row.routes) for row in found}
 
