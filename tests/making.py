@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
@@ -130,6 +130,11 @@ async def make_provider(session: AsyncSession, panel: Panel, slug: str | None = 
     await session.flush()
     FakeAdapter.upstreams[provider.base_url] = FakeUpstream()
     return provider
+
+
+def at(panel: Panel, now: datetime) -> Panel:
+    """Return the panel as it is at that moment, for jobs."""
+    return replace(panel, clock=lambda: now)
 
 
 def upstream_of(provider: Provider) -> FakeUpstream:

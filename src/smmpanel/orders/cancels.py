@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.access import Actor, Permission
@@ -130,7 +131,7 @@ async def _known_requests(session: AsyncSession, order_ids: Iterable[int]) -> di
     wanted = (
         select(CancelRequest)
         .where(CancelRequest.order_id.in_(ids))
-        .distinct(CancelRequest.order_id)
+        .ext(distinct_on(CancelRequest.order_id))
         .order_by(CancelRequest.order_id, CancelRequest.id.desc())
         .execution_options(populate_existing=True)
     )
