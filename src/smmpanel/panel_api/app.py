@@ -12,6 +12,7 @@ import orjson
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from smmpanel.accounts.api_keys import InvalidApiKeyError
 from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.money import plain
@@ -21,7 +22,7 @@ from smmpanel.panel_api import wording
 from smmpanel.panel_api.desk import AddCall, Caller, Desk, Known
 from smmpanel.panel_api.limiting import KeyLimiter
 from smmpanel.panel_api.lists import ServiceLists
-from smmpanel.panel_api.reading import Fields, UnreadableCallError, id_or_none, read_call
+from smmpanel.panel_api.reading import ClientGoneError, Fields, UnreadableCallError, id_or_none, read_call
 from smmpanel.panel_api.tasks import Tasks
 from smmpanel.web.addresses import TrustedProxies, client_address
 
@@ -64,10 +65,12 @@ class PanelApi:
             return
         try:
             fields = await read_call(scope, receive)
+        except ClientGoneError:
+            return
         except PanelError as error:
             await _send(send, error.status, _error(wording.wording(error)))
             return
-        caller = Caller(self._desk.hasher.claim(fields.get("key", "")), client_address(scope, self._trusted))
+        caller = Caller(self._desk.hasher.claim(fields.get("key", "").strip()), client_address(scope, self._trusted))
         if caller.claim is not None and (wait := self._limiter.wait_seconds(caller.claim.prefix)):
             retry = (b"retry-after", str(math.ceil(wait)).encode())
             await _send(send, 429, _error(wording.TOO_MANY_REQUESTS), retry)
@@ -87,6 +90,8 @@ class PanelApi:
         await _send(send, 200, body)
 
     async def _act(self, scope: Scope, caller: Caller, fields: Fields) -> bytes:
+        if caller.claim is None:  # it has not even the shape of a key: nothing to look up
+            raise InvalidApiKeyError
         action = fields.get("action", "")
         if action == "add":
             return await self._add(scope, caller, fields)

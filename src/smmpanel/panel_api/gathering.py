@@ -12,6 +12,8 @@ from smmpanel.kernel.db import was_rolled_back
 
 A = TypeVar("A")
 B = TypeVar("B")
+RETRY_SECONDS = 20.0
+"""How long the calls of a failed group are tried by themselves. What ails all of them must not be waited for by each."""
 
 
 class Gatherer(Generic[A, B]):
@@ -19,7 +21,8 @@ class Gatherer(Generic[A, B]):
 
     `work` answers each call in order; an answer that is an exception is raised to that caller alone. If `work` itself
     fails and has certainly changed nothing (`undone` tells), each call of the group is tried once more by itself, so that
-    one cannot spoil it for the others. If it may have changed something, all are told so, and nothing is repeated.
+    one cannot spoil it for the others; those that are not reached within `RETRY_SECONDS` are told of the failure. If it
+    may have changed something, all are told so, and nothing is repeated.
     """
 
     def __init__(
@@ -63,14 +66,22 @@ class Gatherer(Generic[A, B]):
             answers = await self._work([call for call, _ in group])
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the callers' to hear
             if len(group) > 1 and self._undone(error):
-                for one in group:
-                    await self._do_group([one])
+                await self._do_singly(group, error)
                 return
             for _, done in group:
                 _answer(done, error)
             return
         for (_, done), answer in zip(group, answers, strict=True):
             _answer(done, answer)
+
+    async def _do_singly(self, group: Sequence[tuple[A, asyncio.Future[B]]], error: Exception) -> None:
+        clock = asyncio.get_running_loop().time
+        until = clock() + RETRY_SECONDS
+        for call, done in group:
+            if clock() < until:
+                await self._do_group([(call, done)])
+            else:
+                _answer(done, error)
 
 
 def _answer(done: asyncio.Future[B], answer: B | Exception) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import orjson
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from smmpanel.kernel.errors import PanelError
 
@@ -21,6 +21,10 @@ class UnreadableCallError(PanelError):
     code, status, message = "incorrect_request", 200, "Incorrect request"
 
 
+class ClientGoneError(Exception):
+    """The client left before it had said everything: half a call is none, even where it could be read as one."""
+
+
 class CallTooLargeError(PanelError):
     """More was sent than any call needs."""
 
@@ -28,17 +32,20 @@ class CallTooLargeError(PanelError):
 
 
 Fields = dict[str, str]
+ID_LISTS = frozenset({"orders", "refills"})
 
 
 async def read_call(scope: Scope, receive: Receive) -> Fields:
     """Return the fields of a call. A field in the body beats one of the same name in the query string.
 
-    Raises `UnreadableCallError` or `CallTooLargeError`.
+    Raises `UnreadableCallError`, `CallTooLargeError` or `ClientGoneError`.
     """
     fields = _pairs(scope["query_string"]) if scope["query_string"] else {}
     if scope["method"] == "GET":
         return fields
     body = await _body(receive)
+    if not body:
+        return fields
     kind = _content_type(scope)
     if b"json" in kind or body[:1] == b"{":
         fields.update(_json_fields(body))
@@ -50,12 +57,12 @@ async def read_call(scope: Scope, receive: Receive) -> Fields:
 
 
 async def _body(receive: Receive) -> bytes:
-    message = await receive()
+    message = await _received(receive)
     body: bytes = message.get("body", b"")
     if message.get("more_body"):
         chunks, size = [body], len(body)
         while message.get("more_body"):
-            message = await receive()
+            message = await _received(receive)
             chunk = message.get("body", b"")
             size += len(chunk)
             if size > BODY_MAX_BYTES:
@@ -65,6 +72,13 @@ async def _body(receive: Receive) -> bytes:
     if len(body) > BODY_MAX_BYTES:
         raise CallTooLargeError
     return body
+
+
+async def _received(receive: Receive) -> Message:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
+    return message
 
 
 def _content_type(scope: Scope) -> bytes:
@@ -89,11 +103,18 @@ def _json_fields(body: bytes) -> Fields:
         raise UnreadableCallError from None
     if not isinstance(read, dict) or len(read) > FIELDS_MAX:
         raise UnreadableCallError
-    return {name: text for name, value in read.items() if (text := _as_text(value)) is not None}
+    return {name: text for name, value in read.items() if (text := _as_text(name, value)) is not None}
 
 
-def _as_text(value: Any) -> str | None:
-    """Write a JSON value as a form would have sent it; lists of ids are joined with commas, of lines with line ends."""
+def _as_text(name: str, value: Any) -> str | None:
+    """Write a JSON value as a form would have sent it; lists of ids are joined with commas, others are lines."""
+    if not isinstance(value, list):
+        return _scalar(value)
+    parts = [text for one in value if (text := _scalar(one)) is not None]
+    return ("," if name in ID_LISTS else "\n").join(parts)
+
+
+def _scalar(value: Any) -> str | None:
     match value:
         case None:
             return None
@@ -101,14 +122,11 @@ def _as_text(value: Any) -> str | None:
             return "1" if value else "0"
         case str():
             return value
-        case int() | float():
+        case int():
             return str(value)
-        case list():
-            parts = [_as_text(one) for one in value]
-            separator = (
-                "," if all(isinstance(one, int) or (isinstance(one, str) and one.isdigit()) for one in value) else "\n"
-            )
-            return separator.join(part for part in parts if part is not None)
+        case float():
+            # Some languages write every number with a point: 1000.0 is the quantity 1000.
+            return str(int(value)) if value.is_integer() and abs(value) < 2**53 else str(value)
         case _:
             raise UnreadableCallError
 
@@ -124,7 +142,13 @@ async def _multipart(scope: Scope, body: bytes) -> Fields:
         form = await parser.parse()
     except (MultiPartException, ValueError, KeyError, LookupError):
         raise UnreadableCallError from None
-    return {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    try:
+        # A part may name its own encoding, and some of those make text that no answer can repeat.
+        "".join(fields.values()).encode()
+    except UnicodeEncodeError:
+        raise UnreadableCallError from None
+    return fields
 
 
 def ids_of(fields: Mapping[str, str], name: str) -> list[str]:

@@ -36,16 +36,15 @@ class Tasks:
         """Tell how orders stand: one as it is, several keyed by id, in the order asked for."""
         if "order" in fields:
             found = await self._orders(known, [fields["order"]])
-            return _status(found.get(id_or_none(fields["order"])))
+            return _status(found.get(id_or_none(fields["order"]) or 0))
         asked = _ids(fields, "orders")
         found = await self._orders(known, asked)
-        return {text: _status(found.get(id_or_none(text))) for text in asked}
+        return {text: _status(found.get(id_or_none(text) or 0)) for text in asked}
 
-    async def _orders(self, known: Known, asked: Sequence[str]) -> Mapping[int | None, OrderForApi]:
+    async def _orders(self, known: Known, asked: Sequence[str]) -> Mapping[int, OrderForApi]:
         ids = [number for text in asked if (number := id_or_none(text)) is not None]
         async with self._panel.db.transaction() as session:
-            found: Mapping[int | None, OrderForApi] = dict(await orders_for_api(session, known.holder.user_id, ids))
-            return found
+            return await orders_for_api(session, known.holder.user_id, ids)
 
     async def refill(self, known: Known, fields: Fields) -> Any:
         """Ask for refills."""
