@@ -20,12 +20,14 @@ from smmpanel.kernel.money import Money
 from smmpanel.kernel.panel import Panel
 from smmpanel.ledger import adjust_balance
 from smmpanel.ledger.proving import verify
-from smmpanel.orders.models import Order, OrderStatus
+from smmpanel.orders.models import Order, OrderAttempt, OrderStatus
 from smmpanel.orders.placing import NewOrder, place_order
 from smmpanel.orders.proving import verify_orders
 from smmpanel.orders.settling import Change, settle
+from smmpanel.orders.submission import submit_pending
 from smmpanel.providers.models import Provider
 from smmpanel.providers.protocol import Accepted
+from smmpanel.sandbox.process import SandboxProcess
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 WATCH = timedelta(days=3)
@@ -110,7 +112,9 @@ class FakeAdapter:
         return await self._ask("cancel", list(external_ids))
 
 
-async def make_provider(session: AsyncSession, panel: Panel, slug: str | None = None, **more: Any) -> Provider:
+async def make_provider(
+    session: AsyncSession, panel: Panel, slug: str | None = None, *, api_key: str = "key", **more: Any
+) -> Provider:
     """Connect a provider of the fake dialect; `upstream_of` says what it answers."""
     if "fake" not in panel.provider_adapters.names():
         panel.provider_adapters.put("fake", FakeAdapter)
@@ -125,11 +129,19 @@ async def make_provider(session: AsyncSession, panel: Panel, slug: str | None = 
         "concurrency": 10,
         **more,
     }
-    provider = Provider(api_key_sealed=panel.vault.seal("key"), **given)
+    provider = Provider(api_key_sealed=panel.vault.seal(api_key), **given)
     session.add(provider)
     await session.flush()
     FakeAdapter.upstreams[provider.base_url] = FakeUpstream()
     return provider
+
+
+async def make_sandbox_provider(
+    session: AsyncSession, panel: Panel, sandbox: SandboxProcess, slug: str | None = None, **more: Any
+) -> Provider:
+    """Connect a running sandbox, which speaks API v2 over real HTTP."""
+    given = {"adapter": "panel_v2", "base_url": sandbox.url, "timeout_seconds": 1, "concurrency": 50, **more}
+    return await make_provider(session, panel, slug, **{"api_key": sandbox.key, **given})
 
 
 def at(panel: Panel, now: datetime) -> Panel:
@@ -171,10 +183,15 @@ async def make_service(
     session.add(service)
     await session.flush()
     for place, provider in enumerate(providers):
-        theirs = {"min": given["min"], "max": given["max"], "rate": Decimal(cost), **(upstream or {})}
+        theirs = {
+            "external_id": str(next(_numbers)),
+            "min": given["min"],
+            "max": given["max"],
+            "rate": Decimal(cost),
+            **(upstream or {}),
+        }
         line = ProviderService(
             provider_id=provider.id,
-            external_id=str(next(_numbers)),
             name=service.name,
             category=name,
             type=given["type"],
@@ -213,6 +230,18 @@ async def order_row(db: Database, order_id: int) -> Order:
     """Read an order as it is committed."""
     async with db.transaction() as session:
         return await session.get_one(Order, order_id)
+
+
+async def submit(panel: Panel, provider: Provider) -> None:
+    """Hand in whatever is due at a provider, as a worker does."""
+    await submit_pending.function(panel, provider_id=provider.id)
+
+
+async def attempts_of(db: Database, order_id: int) -> list[OrderAttempt]:
+    """Read an order's attempts, oldest first."""
+    async with db.transaction() as session:
+        wanted = select(OrderAttempt).where(OrderAttempt.order_id == order_id).order_by(OrderAttempt.id)
+        return list((await session.scalars(wanted)).all())
 
 
 async def assert_books(db: Database) -> None:

@@ -77,14 +77,18 @@ class Draft:
     terms: dict[str, Any] = field(repr=False)
 
 
+def check_key(order: NewOrder) -> None:
+    """Raise `OrderKeyError` if the order's idempotency key cannot be one."""
+    if order.key is not None and not (1 <= len(order.key) <= KEY_LENGTH_MAX and order.key.isprintable()):
+        raise OrderKeyError
+
+
 def draft(order: NewOrder, terms: SaleTerms | None, routes: Sequence[Route], *, currency: str, now: datetime) -> Draft:
     """Check and price one order; raises a `PanelError` that says what is wrong."""
     if terms is None:
         raise ServiceUnknownError
     if terms.refusal is not None:
         raise ServiceUnavailableError
-    if order.key is not None and not (1 <= len(order.key) <= KEY_LENGTH_MAX and order.key.isprintable()):
-        raise OrderKeyError
     content = read_order(
         terms.type, order.raw, terms=Terms(terms.min, terms.max, terms.dripfeed, terms.platform), now=now
     )

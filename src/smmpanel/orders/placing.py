@@ -27,7 +27,7 @@ from smmpanel.ledger import (
     lock_users,
     post_fresh,
 )
-from smmpanel.orders.drafting import Draft, NewOrder, draft
+from smmpanel.orders.drafting import Draft, NewOrder, check_key, draft
 from smmpanel.orders.guarding import LinkInUseError, busy_links
 from smmpanel.orders.inserting import insert_orders, take_order_ids
 from smmpanel.orders.models import OrderKind
@@ -64,7 +64,11 @@ class _Batch:
     now: datetime
     answers: dict[int, Answer] = field(default_factory=dict)
     drafts: dict[int, Draft] = field(default_factory=dict)
+    refused: dict[int, NewOrder] = field(default_factory=dict)
+    """Orders that could not be placed now. If their key has placed them before, they are still that order."""
     accepted: dict[int, Draft] = field(default_factory=dict)
+    twins: dict[int, int] = field(default_factory=dict)
+    """Orders with the key of an earlier one of this batch, which is given."""
 
 
 async def place_order(session: AsyncSession, order: NewOrder, *, currency: str, now: datetime) -> Placed:
@@ -85,16 +89,20 @@ async def place_orders(
     """
     batch = _Batch(currency, now)
     await _check(session, batch, orders)
-    if batch.drafts:
-        busy = await busy_links(session, batch.drafts.values())
-        accounts = await lock_users(session, {one.order.user_id for one in batch.drafts.values()}, currency)
-        await _answer_repeats(session, batch)
-        spends = await DailySpends.read(session, [one.order for one in batch.drafts.values()], now)
-        _accept(batch, accounts, busy, spends)
-        if dry_run:
-            batch.answers |= {index: Placed(0, Money(one.charge, currency)) for index, one in batch.accepted.items()}
-        elif batch.accepted:
-            await _write(session, batch, accounts, spends)
+    # What is locked may have to be made first: accounts, counters. A dry run leaves not even those.
+    savepoint = await session.begin_nested() if dry_run else None
+    busy = await busy_links(session, batch.drafts.values())
+    buyers = {one.order.user_id for one in batch.drafts.values()}
+    accounts = await lock_users(session, buyers, currency) if buyers else {}
+    await _answer_repeats(session, batch)
+    spends = await DailySpends.read(session, [one.order for one in batch.drafts.values()], now)
+    _accept(batch, accounts, busy, spends)
+    if savepoint is not None:
+        await savepoint.rollback()
+        batch.answers |= {index: Placed(0, Money(one.charge, currency)) for index, one in batch.accepted.items()}
+    elif batch.accepted:
+        await _write(session, batch, accounts, spends)
+    _answer_twins(batch)
     return [batch.answers[index] for index in range(len(orders))]
 
 
@@ -109,11 +117,17 @@ async def _check(session: AsyncSession, batch: _Batch, orders: Sequence[NewOrder
             if order.user_id not in states:
                 raise NotFoundError
             refuse_inactive(states[order.user_id])
+            check_key(order)
+        except PanelError as error:
+            batch.answers[index] = error
+            continue
+        try:
             pair = (order.user_id, order.service_id)
             offered = routes.get(order.service_id, ())
             batch.drafts[index] = draft(order, terms.get(pair), offered, currency=batch.currency, now=batch.now)
         except PanelError as error:
             batch.answers[index] = error
+            batch.refused[index] = order
 
 
 _STATES = text("SELECT id, state FROM users WHERE id = ANY(CAST(:users AS bigint[]))")
@@ -136,14 +150,15 @@ async def _answer_repeats(session: AsyncSession, batch: _Batch) -> None:
 
     Runs under the wallets' locks, so of two calls with one key the second sees what the first committed.
     """
-    keyed = {index: one.order for index, one in batch.drafts.items() if one.order.key is not None}
+    asked_for = {index: one.order for index, one in batch.drafts.items()} | batch.refused
+    keyed = {index: order for index, order in asked_for.items() if order.key is not None}
     if not keyed:
         return
     asked = {"users": [order.user_id for order in keyed.values()], "keys": [order.key for order in keyed.values()]}
     known = {(row.user_id, row.key): row for row in await session.execute(_KNOWN, asked)}
     for index, order in keyed.items():
         if row := known.get((order.user_id, order.key)):
-            del batch.drafts[index]
+            batch.drafts.pop(index, None)
             same = bytes(row.key_content) == order.content_hash()
             batch.answers[index] = (
                 Placed(row.id, Money(row.charge, batch.currency), repeated=True)
@@ -155,11 +170,12 @@ async def _answer_repeats(session: AsyncSession, batch: _Batch) -> None:
 def _accept(batch: _Batch, accounts: dict[int, UserAccounts], busy: set[tuple[int, str]], spends: DailySpends) -> None:
     """Take orders in turn while their buyers can pay. Repeats of a key within the batch wait for `_answer_twins`."""
     available = {user: sides.wallet.balance or Decimal(0) for user, sides in accounts.items()}
-    keys: set[tuple[int, str]] = set()
+    keys: dict[tuple[int, str], int] = {}
     for index, one in batch.drafts.items():
         order = one.order
         key = (order.user_id, order.key or "")
         if order.key is not None and key in keys:
+            batch.twins[index] = keys[key]
             continue
         refusal = _refusal(one, available[order.user_id], busy, spends, batch.currency)
         if refusal is not None:
@@ -170,7 +186,7 @@ def _accept(batch: _Batch, accounts: dict[int, UserAccounts], busy: set[tuple[in
         if one.guard_key is not None:
             busy.add((order.service_id, one.guard_key))
         if order.key is not None:
-            keys.add(key)
+            keys[key] = index
         batch.accepted[index] = one
 
 
@@ -202,7 +218,6 @@ async def _write(session: AsyncSession, batch: _Batch, accounts: dict[int, UserA
         wake_for(session, placed.values())
     for index, one in batch.accepted.items():
         batch.answers[index] = Placed(ids[index], Money(one.charge, batch.currency))
-    _answer_twins(batch)
 
 
 async def _take_stock(session: AsyncSession, batch: _Batch, ids: dict[int, int], spends: DailySpends) -> None:
@@ -232,20 +247,12 @@ def _hold(order_id: int, one: Draft, accounts: dict[int, UserAccounts]) -> Trans
 
 
 def _answer_twins(batch: _Batch) -> None:
-    """Answer the orders that carry the key of an earlier one in the same batch."""
-    first = {
-        (one.order.user_id, one.order.key): (index, one.order.content_hash())
-        for index, one in batch.accepted.items()
-        if one.order.key is not None
-    }
-    for index, one in batch.drafts.items():
-        if index in batch.answers:
-            continue
-        assert one.order.key is not None
-        original, content = first[one.order.user_id, one.order.key]
-        answer = batch.answers[original]
-        assert isinstance(answer, Placed)
-        same = content == one.order.content_hash()
-        batch.answers[index] = (
-            Placed(answer.order_id, answer.charge, repeated=True) if same else KeyReusedError(key=one.order.key)
-        )
+    """Answer the orders that carry the key of an earlier one in the same batch, as that one was answered."""
+    for index, original in batch.twins.items():
+        twin, first, answer = batch.drafts[index].order, batch.drafts[original].order, batch.answers[original]
+        if twin.content_hash() != first.content_hash():
+            batch.answers[index] = KeyReusedError(key=twin.key)
+        elif isinstance(answer, Placed):
+            batch.answers[index] = Placed(answer.order_id, answer.charge, repeated=True)
+        else:
+            batch.answers[index] = answer
