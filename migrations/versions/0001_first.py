@@ -1,9 +1,9 @@
 """The job queue, and all tables of the first release."""
 
+from pathlib import Path
+
 from alembic import op
 from procrastinate.schema import SchemaManager
-
-from smmpanel.entrypoints.tables import metadata
 
 revision = "0001"
 down_revision = None
@@ -12,6 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # The driver reads % as the start of a parameter.
-    op.get_bind().exec_driver_sql(SchemaManager.get_schema().replace("%", "%%"))
-    metadata.create_all(op.get_bind())
+    # The queue's own schema, of the version that requirements/ pin. An upgrade of it brings a migration of its own.
+    for statements in (SchemaManager.get_schema(), Path(__file__).with_suffix(".sql").read_text()):
+        # The driver reads % as the start of a parameter.
+        op.get_bind().exec_driver_sql(statements.replace("%", "%%"))

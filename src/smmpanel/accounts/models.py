@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     CheckConstraint,
     DateTime,
@@ -18,7 +17,6 @@ from sqlalchemy import (
     LargeBinary,
     Numeric,
     String,
-    event,
     func,
     text,
 )
@@ -161,17 +159,3 @@ class AuditEntry(Base):
     after: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     ip: Mapped[str | None] = mapped_column(String)
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now(), index=True)
-
-
-REFUSE_EDITS = """
-CREATE OR REPLACE FUNCTION audit_log_refuse_edits() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'the audit log is never edited' USING ERRCODE = 'restrict_violation';
-END $$
-"""
-REFUSE_EDITS_OF_ENTRIES = """
-CREATE TRIGGER audit_log_never_edited BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_log
-FOR EACH STATEMENT EXECUTE FUNCTION audit_log_refuse_edits()
-"""
-event.listen(AuditEntry.__table__, "after_create", DDL(REFUSE_EDITS))  # type: ignore[no-untyped-call]
-event.listen(AuditEntry.__table__, "after_create", DDL(REFUSE_EDITS_OF_ENTRIES))  # type: ignore[no-untyped-call]

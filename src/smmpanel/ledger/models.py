@@ -1,11 +1,10 @@
-"""The ledger's tables. Only `ledger` writes them; `reports` may read them; triggers refuse every edit of history."""
+"""The ledger's tables. Only `ledger` writes them; `reports` may read them; a trigger refuses every edit of history (migration 0001)."""
 
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
 from sqlalchemy import (
-    DDL,
     BigInteger,
     CheckConstraint,
     DateTime,
@@ -14,7 +13,6 @@ from sqlalchemy import (
     Index,
     Numeric,
     String,
-    event,
     func,
     text,
 )
@@ -101,17 +99,3 @@ class LedgerRollup(Base):
     )
     up_to: Mapped[int] = mapped_column(BigInteger)
     balance: Mapped[Decimal] = mapped_column(AMOUNT)
-
-
-REFUSE_EDITS = """
-CREATE FUNCTION ledger_refuse_edits() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'ledger history is never edited; post a correction instead' USING ERRCODE = 'restrict_violation';
-END $$
-"""
-REFUSE_EDITS_OF_TRANSFERS = """
-CREATE TRIGGER ledger_transfers_are_final BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transfers
-FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_edits()
-"""
-event.listen(LedgerTransfer.__table__, "after_create", DDL(REFUSE_EDITS))  # type: ignore[no-untyped-call]
-event.listen(LedgerTransfer.__table__, "after_create", DDL(REFUSE_EDITS_OF_TRANSFERS))  # type: ignore[no-untyped-call]
