@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.jobs import Backoff, enqueue, job, wake
@@ -34,6 +35,7 @@ SLICE_SECONDS = 10.0
 RECORD_PAUSE_SECONDS = 0.01
 RECORD_TRIES = 5
 LEASE_GRACE_SECONDS = 30
+UNRECORDABLE = "the answer could not be recorded"
 
 log = get_logger()
 
@@ -61,8 +63,8 @@ async def submit_pending(panel: Panel, *, provider_id: int) -> None:
 
 
 _DUE = text(
-    "SELECT DISTINCT o.provider_id FROM orders o JOIN providers p ON p.id = o.provider_id"
-    " WHERE o.status = 'pending' AND o.due_at <= :now AND p.enabled AND p.paused_at IS NULL"
+    "SELECT p.id FROM providers p WHERE p.enabled AND p.paused_at IS NULL AND EXISTS ("
+    " SELECT FROM orders o WHERE o.provider_id = p.id AND o.status = 'pending' AND o.due_at <= :now)"
 )
 
 
@@ -201,13 +203,28 @@ class _Submission:
             try:
                 async with self.panel.db.transaction() as session:
                     await self._write(session, batch)
-            except (DBAPIError, OSError):
+            except (OperationalError, InterfaceError, IntegrityError, PoolTimeoutError, OSError):
                 if not tries_left:
                     log.exception("outcomes_not_recorded", orders=[one.claim.order_id for one, _ in batch])
                     return
                 await asyncio.sleep(1)
+            except Exception:
+                log.exception("outcomes_unrecordable", orders=[one.claim.order_id for one, _ in batch])
+                await self._record_apart(batch)
+                return
             else:
                 return
+
+    async def _record_apart(self, batch: list[tuple[Outcome, int | None]]) -> None:
+        """Record one by one what could not be recorded together; an outcome that is itself at fault becomes a doubt."""
+        if len(batch) > 1:
+            for one in batch:
+                await self._record([one])
+            return
+        outcome, lease_id = batch[0]
+        if outcome.text != UNRECORDABLE:
+            doubt = Outcome(outcome.claim, UNKNOWN, UNRECORDABLE, took_ms=outcome.took_ms)
+            await self._record([(doubt, lease_id)])
 
     async def _write(self, session: AsyncSession, batch: list[tuple[Outcome, int | None]]) -> None:
         """Write all that a batch of answers means. The provider's rows first, then orders, then money: claims lock so too."""

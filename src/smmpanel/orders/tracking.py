@@ -40,8 +40,8 @@ class TrackingSummary:
 
 
 _DUE_PROVIDERS = text(
-    "SELECT DISTINCT o.provider_id FROM orders o JOIN providers p ON p.id = o.provider_id"
-    " WHERE o.check_at <= :now AND o.kind <> 'subscription' AND p.enabled"
+    "SELECT p.id FROM providers p WHERE p.enabled AND EXISTS ("
+    " SELECT FROM orders o WHERE o.provider_id = p.id AND o.check_at <= :now AND o.kind <> 'subscription')"
 )
 
 
