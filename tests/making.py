@@ -21,7 +21,7 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.ledger import adjust_balance
 from smmpanel.ledger.proving import verify
 from smmpanel.orders.models import Order, OrderAttempt, OrderStatus
-from smmpanel.orders.placing import NewOrder, place_order
+from smmpanel.orders.placing import NewOrder, Placed, place_order, place_orders
 from smmpanel.orders.proving import verify_orders
 from smmpanel.orders.settling import Change, settle
 from smmpanel.orders.submission import submit_pending
@@ -230,6 +230,42 @@ async def order_row(db: Database, order_id: int) -> Order:
     """Read an order as it is committed."""
     async with db.transaction() as session:
         return await session.get_one(Order, order_id)
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A panel with one sandbox for a provider, one service that goes there, and one customer with money."""
+
+    db: Database
+    panel: Panel
+    sandbox: SandboxProcess
+    provider: Provider
+    service: int
+    user: int
+
+    async def order(self, *links: str, quantity: int = 1000) -> list[int]:
+        """Place an order for each link and return the ids."""
+        asked = [
+            NewOrder(self.user, self.service, {"link": f"https://example.com/{link}", "quantity": str(quantity)})
+            for link in links
+        ]
+        async with self.db.transaction() as session:
+            answers = await place_orders(session, asked, currency=self.panel.currency, now=self.panel.clock())
+        return [answer.order_id for answer in answers if isinstance(answer, Placed)]
+
+    async def rows(self, order_ids: Sequence[int]) -> list[Order]:
+        """Read orders as they are committed, in the order asked for."""
+        async with self.db.transaction() as session:
+            return [await session.get_one(Order, order_id) for order_id in order_ids]
+
+
+async def open_shop(panel: Panel, sandbox: SandboxProcess, **more: Any) -> Shop:
+    """Make the provider, the service and the customer of a shop; a thousand cost a dollar."""
+    async with panel.db.transaction() as session:
+        provider = await make_sandbox_provider(session, panel, sandbox, **more)
+        service = await make_service(session, provider, upstream={"external_id": "1"})
+        user = await make_user(session, funds="1000")
+    return Shop(panel.db, panel, sandbox, provider, service, user)
 
 
 async def submit(panel: Panel, provider: Provider) -> None:

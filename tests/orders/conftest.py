@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from making import Shop, open_shop
+from smmpanel.kernel.panel import Panel
 from smmpanel.sandbox.process import SandboxProcess
 
 AS_STARTED = {
@@ -32,3 +34,8 @@ def sandbox(running_sandbox: SandboxProcess) -> SandboxProcess:
     running_sandbox.configure(**AS_STARTED)
     running_sandbox.control("POST", "services/1", {"min": 1, "max": 1_000_000, "rate": "0.5"})
     return running_sandbox
+
+
+@pytest.fixture
+async def shop(panel: Panel, sandbox: SandboxProcess) -> Shop:
+    return await open_shop(panel, sandbox)

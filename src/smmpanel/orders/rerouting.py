@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.catalog.pricing import charge
-from smmpanel.catalog.routes import Route, routes_for
+from smmpanel.catalog.routes import Route, first_open, routes_for
 from smmpanel.catalog.service_types import SERVICE_TYPES, PriceBasis
 from smmpanel.kernel.money import UNIT
 from smmpanel.kernel.options import read_option
@@ -100,8 +100,9 @@ def _change(
         order = [route.id for route in routes]
         place = order.index(detour.route_id) if detour.route_id in order else -1
         following = [route for route in following if order.index(route.id) > place]
-    if following and not following[0].paused:
-        return _onward(detour, row, following[0])
+    way = first_open(following)
+    if way is not None:
+        return _onward(detour, row, way)
     if candidates or (detour.outcome in {"not_sent", "refused_account"}):
         return _later(detour, row, candidates[0] if candidates else None, now)
     if detour.outcome == "refused_order":
