@@ -19,6 +19,8 @@ class Load:
     refused: list[bytes] = field(default_factory=list)
     """Bodies that were not what was wanted, the first few."""
     took: list[float] = field(default_factory=list)
+    largest: int = 0
+    """Bytes of the largest body."""
 
     @property
     def per_second(self) -> float:
@@ -77,7 +79,7 @@ class _Connection(asyncio.Protocol):
             self._need = -1
             self._next()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._run.gone()
 
 
@@ -114,6 +116,7 @@ class _Run:
         elif len(self.load.refused) < 5:
             self.load.refused.append(bytes(body[:300]))
         self.load.took.append(took)
+        self.load.largest = max(self.load.largest, len(body))
 
     def gone(self) -> None:
         self._open -= 1

@@ -14,10 +14,14 @@ from tempfile import TemporaryDirectory
 from urllib.request import urlopen
 
 import psycopg
+from psycopg import sql
 
 from smmpanel.entrypoints.embedded import EmbeddedPostgres
+from smmpanel.entrypoints.postgres_settings import PANEL_DATABASE
 
 START_SECONDS = 60
+STOP_SECONDS = 70
+"""More than a worker takes to end the calls that are under way."""
 
 
 @dataclass
@@ -26,12 +30,27 @@ class Place:
 
     home: Path
     postgres: EmbeddedPostgres
+    database: str = PANEL_DATABASE
     children: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         """The database's address."""
-        return self.postgres.url
+        return self.postgres.url.replace(f"/{PANEL_DATABASE}?", f"/{self.database}?")
+
+    @contextmanager
+    def copy(self, database: str) -> Iterator["Place"]:
+        """Copy the database as it is now; the copy and its processes end with the block. Nothing may be connected."""
+        other = Place(self.home, self.postgres, database)
+        names = {"copy": sql.Identifier(database), "source": sql.Identifier(self.database)}
+        with psycopg.connect(self.postgres.url, dbname="postgres", autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {copy} TEMPLATE {source} STRATEGY FILE_COPY").format(**names))
+        try:
+            yield other
+        finally:
+            other.stop_children()
+            with psycopg.connect(self.postgres.url, dbname="postgres", autocommit=True) as connection:
+                connection.execute(sql.SQL("DROP DATABASE {copy} WITH (FORCE)").format(**names))
 
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of the product's processes here."""
@@ -46,7 +65,8 @@ class Place:
             "SMMPANEL_ADMIN_EMAIL": "owner@example.com",
             "SMMPANEL_ADMIN_PASSWORD": secrets.token_urlsafe(12),
         }
-        return {**os.environ, **settings, **more}
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(("SMMPANEL_", "DATABASE_URL"))}
+        return {**ours, **settings, **more}
 
     def run(self, *command: str) -> str:
         """Run one of the product's commands to its end and return what it printed."""
@@ -65,25 +85,24 @@ class Place:
         self.children.append(child)
         return child
 
+    def start_module(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a Python module; it ends with this place."""
+        child = subprocess.Popen([sys.executable, "-m", module, *arguments], stderr=subprocess.DEVNULL)
+        self.children.append(child)
+        return child
+
     def serve(self, number: int) -> list[int]:
         """Start web processes and return their ports once they answer."""
         ports = [free_port() for _ in range(number)]
         for port in ports:
             self.start("serve", "--port", str(port))
         for port in ports:
-            _wait_for(f"http://127.0.0.1:{port}/health")
+            wait_for(f"http://127.0.0.1:{port}/health")
         return ports
 
     def stop_children(self) -> None:
         """End all processes, politely first."""
-        for child in self.children:
-            child.terminate()
-        for child in self.children:
-            try:
-                child.wait(30)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+        end(*self.children)
         self.children.clear()
 
     def connect(self) -> psycopg.Connection[tuple[object, ...]]:
@@ -107,6 +126,18 @@ def a_place() -> Iterator[Place]:
             postgres.stop()
 
 
+def end(*children: subprocess.Popen[bytes]) -> None:
+    """End processes, politely first."""
+    for child in children:
+        child.terminate()
+    for child in children:
+        try:
+            child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
 def free_port() -> int:
     """Return a port that nothing listens on at the moment."""
     with socket.socket() as probe:
@@ -115,11 +146,12 @@ def free_port() -> int:
         return port
 
 
-def _wait_for(url: str) -> None:
+def wait_for(url: str) -> None:
+    """Wait until a URL is answered with success."""
     ends = time.monotonic() + START_SECONDS
     while True:
         try:
-            with urlopen(url, timeout=5):
+            with urlopen(url, timeout=5):  # noqa: S310
                 return
         except OSError:
             if time.monotonic() > ends:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+import uvloop
 from pydantic import SecretStr
 
 from benchmarks.place import Place
@@ -19,7 +20,7 @@ from smmpanel.kernel.ids import random_text
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
 from smmpanel.ledger import AccountKind, Reason, Transfer, lock_users, panel_account, post
-from smmpanel.providers.connecting import add_provider, provider_by
+from smmpanel.providers.connecting import add_provider, edit_provider, provider_by
 from smmpanel.sandbox.process import SandboxProcess
 
 CURRENCY = "USD"
@@ -45,7 +46,8 @@ def with_panel(place: Place, work: Callable[[Panel], Awaitable[None]]) -> None:
         async with open_panel(settings, place.url) as panel:
             await work(panel)
 
-    asyncio.run(run())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
 
 
 def make_customers(place: Place, number: int) -> list[Customer]:
@@ -135,6 +137,24 @@ def import_catalogue(place: Place, services: int, *, slug: str = "sandbox") -> l
             (QUANTITY, list(LINKS)),
         ).fetchall()
     return [Wanted(int(str(service_id)), LINKS[str(platform)]) for service_id, platform in rows]
+
+
+def point_at(place: Place, sandbox: SandboxProcess, *, slug: str = "sandbox", concurrency: int = 50) -> None:
+    """Have the provider that the catalogue came from be this sandbox from now on; it must have the same catalogue."""
+
+    async def work(panel: Panel) -> None:
+        async with panel.db.transaction() as session:
+            await edit_provider(
+                session,
+                panel,
+                slug,
+                actor=Actor.cli(),
+                now=panel.clock(),
+                base_url=sandbox.url,
+                concurrency=concurrency,
+            )
+
+    with_panel(place, work)
 
 
 def connect_sandbox(place: Place, sandbox: SandboxProcess, *, slug: str = "sandbox", concurrency: int = 50) -> None:

@@ -140,21 +140,26 @@ async def serve(settings: Settings, url: str, *, reuse_port: bool = False) -> No
     """Serve a panel until SIGTERM or SIGINT; requests under way then have a few seconds to end."""
     listening = listen(settings.host, settings.port, reuse_port=reuse_port)
     async with open_panel(settings, url) as panel:
-        config = uvicorn.Config(
-            build_app(panel),
-            http="httptools",
-            ws="none",
-            lifespan="on",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # who is behind a proxy is for `web.addresses` to say
-            backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=STOP_SECONDS,
-        )
-        await _Server(config).serve(sockets=[listening])
+        await run_server(build_app(panel), listening)
+
+
+async def run_server(app: ASGIApp, listening: socket.socket) -> None:
+    """Serve an application on a socket that is bound, until SIGTERM or SIGINT."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # who is behind a proxy is for `web.addresses` to say
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    await _Server(config).serve(sockets=[listening])
 
 
 def listen(host: str, port: int, *, reuse_port: bool) -> socket.socket:
