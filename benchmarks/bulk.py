@@ -49,12 +49,12 @@ INSERT INTO orders (user_id, service_id, kind, status, link, quantity, currency,
 SELECT b.user_id, s.service_id, 'normal', o.status, replace(s.link, '{number}', o.n::text), %(quantity)s, 'USD', o.charge,
        o.refunded, CASE WHEN o.is_open THEN 0 ELSE o.charge - o.refunded END, s.rate, s.cost, s.terms, s.provider_id, s.route_id,
        (%(first)s + o.n)::text, o.n %% 50000, CASE WHEN o.is_open THEN %(quantity)s ELSE 0 END, s.cost, 1, o.at,
-       CASE WHEN o.is_open THEN %(check_at)s END, o.at, o.at, CASE WHEN NOT o.is_open THEN o.at + interval '3 hours' END
+       CASE WHEN o.is_open THEN CAST(%(check_at)s AS timestamptz) END, o.at, o.at, CASE WHEN NOT o.is_open THEN o.at + interval '3 hours' END
   FROM (
     SELECT n, at, is_open, status, charge, CASE WHEN is_open OR status = 'completed' THEN 0 WHEN status = 'canceled' THEN charge
            ELSE trunc(charge * (n %% 100) / 100, 6) END AS refunded, service, buyer
       FROM (
-        SELECT n, n >= %(orders)s - %(open)s AS is_open, now() - (%(orders)s - n) * %(every)s AS at,
+        SELECT n, n >= %(orders)s - %(open)s AS is_open, now() - (%(orders)s - n) * CAST(%(every)s AS interval) AS at,
                sold.place AS service, (n * 7919) %% (SELECT count(*) FROM buyers) AS buyer,
                greatest(trunc(sold.rate * %(quantity)s / 1000, 6), 0.000001) AS charge,
                CASE WHEN n >= %(orders)s - %(open)s THEN 'in_progress'
