@@ -90,7 +90,13 @@ class Served:
         db, http = Database(self._database_url), Outgoing()
         panel = Panel(settings=self._settings, currency="USD", db=db, vault=self._vault, http=http)
         config = uvicorn.Config(
-            build_app(panel), http="httptools", ws="none", interface="asgi3", log_config=None, access_log=False
+            build_app(panel),
+            http="httptools",
+            ws="none",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
         )
         self.server = uvicorn.Server(config)
         await self.server.serve(sockets=[self._socket])

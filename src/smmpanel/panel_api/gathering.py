@@ -21,7 +21,7 @@ class Gatherer(Generic[A, B]):
 
     `work` answers each call in order; an answer that is an exception is raised to that caller alone. If `work` itself
     fails and has certainly changed nothing (`undone` tells), each call of the group is tried once more by itself, so that
-    one cannot spoil it for the others; those that are not reached within `RETRY_SECONDS` are told of the failure. If it
+    one cannot spoil it for the others; those that are not reached within `retry_seconds` are told of the failure. If it
     may have changed something, all are told so, and nothing is repeated.
     """
 
@@ -32,9 +32,11 @@ class Gatherer(Generic[A, B]):
         at_once: int,
         most: int,
         undone: Callable[[Exception], bool] = was_rolled_back,
+        retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self._work = work
         self._undone = undone
+        self._retry_seconds = retry_seconds
         self._most = most
         self._free = at_once
         self._waiting: list[tuple[A, asyncio.Future[B]]] = []
@@ -76,7 +78,7 @@ class Gatherer(Generic[A, B]):
 
     async def _do_singly(self, group: Sequence[tuple[A, asyncio.Future[B]]], error: Exception) -> None:
         clock = asyncio.get_running_loop().time
-        until = clock() + RETRY_SECONDS
+        until = clock() + self._retry_seconds
         for call, done in group:
             if clock() < until:
                 await self._do_group([(call, done)])

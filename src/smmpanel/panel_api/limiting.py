@@ -14,10 +14,13 @@ KEYS_MAX = 20_000
 class KeyLimiter:
     """Token buckets by key prefix; the least recently used are forgotten, which only ever favours the caller."""
 
-    def __init__(self, per_minute: int, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, per_minute: int, burst: int, clock: Callable[[], float] = time.monotonic, *, keys_max: int = KEYS_MAX
+    ) -> None:
         self._per_second = per_minute / 60
         self._burst = float(burst)
         self._clock = clock
+        self._keys_max = keys_max
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait_seconds(self, prefix: str) -> float:
@@ -27,6 +30,6 @@ class KeyLimiter:
         tokens = min(tokens + (now - since) * self._per_second, self._burst)
         allowed = tokens >= 1
         self._buckets[prefix] = (tokens - 1 if allowed else tokens, now)
-        if len(self._buckets) > KEYS_MAX:
+        if len(self._buckets) > self._keys_max:
             self._buckets.popitem(last=False)
         return 0.0 if allowed else (1 - tokens) / self._per_second
