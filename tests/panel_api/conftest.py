@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+import structlog
 import uvicorn
 
 from making import make_user
@@ -73,6 +74,20 @@ def database_url(migrated_url: str) -> Iterator[str]:
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@pytest.fixture(scope="module")
+def logged() -> Iterator[list[str]]:
+    """What the running panels log, as lines of JSON with plain tracebacks."""
+    before, lines = structlog.get_config(), []
+
+    def keep(_logger: Any, _method: str, line: str) -> str:
+        lines.append(line)
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer(), keep])
+    yield lines
+    structlog.configure(**before)
+
+
 class Served:
     """A web process's inside, on a thread and a loop of its own."""
 
@@ -115,7 +130,7 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(database_url: str, vault: Vault) -> Iterator[Served]:
+def served(logged: list[str], database_url: str, vault: Vault) -> Iterator[Served]:
     """The running panel."""
     with TemporaryDirectory(prefix="smmpanel-test-") as home, Served(database_url, vault, Path(home)) as server:
         yield server

@@ -132,7 +132,7 @@ async def count_orders(db, user_id):
         return await session.scalar(select(func.count()).select_from(Order).where(Order.user_id == user_id))
 
 
-async def test_an_order_that_the_database_refuses_spoils_no_other(call, reseller, service, db):
+async def test_an_order_that_the_database_refuses_spoils_no_other(call, reseller, service, db, logged):
     """A trigger stands for whatever nobody foresaw about one order: its whole group is rolled back first."""
     async with db.transaction() as session:
         await session.execute(
@@ -161,7 +161,10 @@ async def test_an_order_that_the_database_refuses_spoils_no_other(call, reseller
     }
     assert [one.status_code for one in fine] == [200] * 9
     assert len({one.json()["order"] for one in fine}) == 9
+    failures = [line for line in logged if "reseller_call_failed" in line]
+    assert len(failures) == 3
     for who, link in zip(people, links, strict=True):
+        assert who.key not in "".join(logged)
         placed = "fine" in link
         assert (await who.balance(), await count_orders(db, who.user_id)) == ("4.00", 1) if placed else ("5.00", 0)
     async with db.transaction() as session:
@@ -234,7 +237,7 @@ def cut_line(database_url):
 
 
 async def test_a_lost_connection_is_no_refusal_and_nothing_is_done_twice(
-    *, database_url, vault, tmp_path, reseller, service, db
+    *, database_url, vault, tmp_path, reseller, service, db, logged
 ):
     who = await reseller()
     form = {"service": service, "link": LINK, "quantity": 1000, "ref_id": "once"}
@@ -260,7 +263,7 @@ async def test_a_lost_connection_is_no_refusal_and_nothing_is_done_twice(
     await assert_books(db)
 
 
-async def test_without_a_database_nothing_is_refused(vault, tmp_path, reseller, service):
+async def test_without_a_database_nothing_is_refused(vault, tmp_path, reseller, service, logged):
     who = await reseller()
     with Served("postgresql://nobody@127.0.0.1:9/none", vault, tmp_path) as served:
         async with httpx.AsyncClient(base_url=served.address, trust_env=False, timeout=30) as http:
