@@ -140,7 +140,7 @@ async def make_sandbox_provider(
     session: AsyncSession, panel: Panel, sandbox: SandboxProcess, slug: str | None = None, **more: Any
 ) -> Provider:
     """Connect a running sandbox, which speaks API v2 over real HTTP."""
-    given = {"adapter": "panel_v2", "base_url": sandbox.url, "timeout_seconds": 1, "concurrency": 50, **more}
+    given = {"adapter": "panel_v2", "base_url": sandbox.url, "timeout_seconds": 4, "concurrency": 50, **more}
     return await make_provider(session, panel, slug, **{"api_key": sandbox.key, **given})
 
 
