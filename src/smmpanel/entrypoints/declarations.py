@@ -2,6 +2,7 @@
 
 import smmpanel.accounts.pruning
 import smmpanel.catalog.syncing
+import smmpanel.kernel.facts
 import smmpanel.kernel.jobs
 import smmpanel.ledger.proving
 import smmpanel.ledger.rollups
@@ -9,6 +10,7 @@ import smmpanel.notifications.alerts
 import smmpanel.orders.asking_refills
 import smmpanel.orders.bypassing
 import smmpanel.orders.dripping
+import smmpanel.orders.proving
 import smmpanel.orders.reconciling
 import smmpanel.orders.sending_cancels
 import smmpanel.orders.submission

@@ -4,11 +4,11 @@ Each subscriber runs as a job in its own transaction, at least once: it must bea
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import BigInteger, DateTime, Identity, String, func, insert, select
+from sqlalchemy import BigInteger, DateTime, Identity, String, delete, func, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
@@ -18,6 +18,8 @@ from smmpanel.kernel.jobs import Backoff, Call, Job, enqueue, job
 from smmpanel.kernel.panel import Panel
 
 FACTS_PER_JOB = 100
+KEPT_DAYS = 60
+"""Longer than any subscriber's tries go on."""
 
 
 class FactRow(Base):
@@ -78,3 +80,13 @@ async def record(session: AsyncSession, *facts: Fact) -> None:
 def _calls(name: str, ids: Sequence[int]) -> list[Call]:
     chunks = [ids[start : start + FACTS_PER_JOB] for start in range(0, len(ids), FACTS_PER_JOB)]
     return [told.call(fact_ids=list(chunk)) for told in _subscribers.get(name, ()) for chunk in chunks]
+
+
+_PRUNE = delete(FactRow).where(FactRow.recorded_at < func.now() - timedelta(days=KEPT_DAYS))
+
+
+@job(queue="chores", cron="23 4 * * *")
+async def prune_facts(panel: Panel) -> None:
+    """Forget what everybody has been told of long ago. Idempotent."""
+    async with panel.db.transaction() as session:
+        await session.execute(_PRUNE)
