@@ -49,7 +49,8 @@ INSERT INTO orders (user_id, service_id, kind, status, link, quantity, currency,
 SELECT b.user_id, s.service_id, 'normal', o.status, replace(s.link, '{number}', o.n::text), %(quantity)s, 'USD', o.charge,
        o.refunded, CASE WHEN o.is_open THEN 0 ELSE o.charge - o.refunded END, s.rate, s.cost, s.terms, s.provider_id, s.route_id,
        (%(first)s + o.n)::text, o.n %% 50000, CASE WHEN o.is_open THEN %(quantity)s ELSE 0 END, s.cost, 1, o.at,
-       CASE WHEN o.is_open THEN CAST(%(check_at)s AS timestamptz) END, o.at, o.at, CASE WHEN NOT o.is_open THEN o.at + interval '3 hours' END
+       CASE WHEN o.is_open THEN CAST(%(check_at)s AS timestamptz) END, o.at, o.at,
+       CASE WHEN NOT o.is_open THEN o.at + interval '3 hours' END
   FROM (
     SELECT n, at, is_open, status, charge, CASE WHEN is_open OR status = 'completed' THEN 0 WHEN status = 'canceled' THEN charge
            ELSE trunc(charge * (n %% 100) / 100, 6) END AS refunded, service, buyer

@@ -32,6 +32,8 @@ class Place:
     postgres: EmbeddedPostgres
     database: str = PANEL_DATABASE
     children: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    quiet: bool = False
+    """Whether what the processes say goes to a file instead of the terminal."""
 
     @property
     def url(self) -> str:
@@ -81,9 +83,19 @@ class Place:
 
     def start(self, *command: str, **more: str) -> subprocess.Popen[bytes]:
         """Start one of the product's processes; it ends with this place."""
-        child = subprocess.Popen([sys.executable, "-m", "smmpanel", *command], env=self.environment(**more))
+        argv = [sys.executable, "-m", "smmpanel", *command]
+        if self.quiet:
+            with self.log.open("ab") as log:
+                child = subprocess.Popen(argv, env=self.environment(**more), stdout=log, stderr=log)
+        else:
+            child = subprocess.Popen(argv, env=self.environment(**more))
         self.children.append(child)
         return child
+
+    @property
+    def log(self) -> Path:
+        """Where quiet processes write."""
+        return self.home / "processes.log"
 
     def start_module(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a Python module; it ends with this place."""

@@ -50,7 +50,7 @@ def with_panel(place: Place, work: Callable[[Panel], Awaitable[None]]) -> None:
         runner.run(run())
 
 
-def make_customers(place: Place, number: int) -> list[Customer]:
+def make_customers(place: Place, number: int, *, name: str = "customer", balance: Decimal = BALANCE) -> list[Customer]:
     """Make customers with money and an API key each."""
     hash_key = load_vault(place.home, None)
     customers: list[Customer] = []
@@ -59,8 +59,8 @@ def make_customers(place: Place, number: int) -> list[Customer]:
         async with panel.db.transaction() as session:
             users = [
                 User(
-                    username=f"customer{one}",
-                    email=f"customer{one}@example.test",
+                    username=f"{name}{one}",
+                    email=f"{name}{one}@example.test",
                     password_hash="-",
                     role=Role.CUSTOMER,
                 )
@@ -70,7 +70,7 @@ def make_customers(place: Place, number: int) -> list[Customer]:
             await session.flush()
             ids = [user.id for user in users]
         for start in range(0, number, CUSTOMERS_AT_ONCE):
-            await _fund(panel, ids[start : start + CUSTOMERS_AT_ONCE])
+            await _fund(panel, ids[start : start + CUSTOMERS_AT_ONCE], balance)
         with place.connect() as connection, connection.cursor() as cursor:
             for user_id in ids:
                 prefix = random_text(12)
@@ -85,14 +85,14 @@ def make_customers(place: Place, number: int) -> list[Customer]:
     return customers
 
 
-async def _fund(panel: Panel, ids: list[int]) -> None:
+async def _fund(panel: Panel, ids: list[int], balance: Decimal) -> None:
     async with panel.db.transaction() as session:
         source = await panel_account(session, AccountKind.ADJUSTMENTS, CURRENCY)
         accounts = await lock_users(session, ids, CURRENCY)
         await post(
             session,
             [
-                Transfer(f"bench:{one}", Reason.ADJUSTMENT, source.id, accounts[one].wallet.id, BALANCE, f"user:{one}")
+                Transfer(f"bench:{one}", Reason.ADJUSTMENT, source.id, accounts[one].wallet.id, balance, f"user:{one}")
                 for one in ids
             ],
         )
@@ -117,9 +117,9 @@ class Wanted:
     link: str
 
 
-def import_catalogue(place: Place, services: int, *, slug: str = "sandbox") -> list[Wanted]:
+def import_catalogue(place: Place, services: int, *, seed: int = 1, slug: str = "sandbox") -> list[Wanted]:
     """Import a sandbox's catalogue and return what can be ordered of it."""
-    with SandboxProcess.start(services=services, finish_after=0) as sandbox:
+    with SandboxProcess.start(services=services, seed=seed, finish_after=0) as sandbox:
         connect_sandbox(place, sandbox, slug=slug)
 
         async def work(panel: Panel) -> None:
@@ -139,7 +139,7 @@ def import_catalogue(place: Place, services: int, *, slug: str = "sandbox") -> l
     return [Wanted(int(str(service_id)), LINKS[str(platform)]) for service_id, platform in rows]
 
 
-def point_at(place: Place, sandbox: SandboxProcess, *, slug: str = "sandbox", concurrency: int = 50) -> None:
+def point_at(place: Place, sandbox: SandboxProcess, *, concurrency: int = 50, timeout_seconds: int = 30) -> None:
     """Have the provider that the catalogue came from be this sandbox from now on; it must have the same catalogue."""
 
     async def work(panel: Panel) -> None:
@@ -147,11 +147,12 @@ def point_at(place: Place, sandbox: SandboxProcess, *, slug: str = "sandbox", co
             await edit_provider(
                 session,
                 panel,
-                slug,
+                "sandbox",
                 actor=Actor.cli(),
                 now=panel.clock(),
                 base_url=sandbox.url,
                 concurrency=concurrency,
+                timeout_seconds=timeout_seconds,
             )
 
     with_panel(place, work)
