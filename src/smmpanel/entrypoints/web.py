@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from smmpanel.accounts import pages as account_pages
-from smmpanel.api import auth, docs, keys
+from smmpanel.api import auth, docs, keys, mass_orders, orders, services, staff_orders, wallet
 from smmpanel.entrypoints import health, metrics
 from smmpanel.entrypoints.endings import CommandError, ExitCode
 from smmpanel.entrypoints.opening import open_panel
@@ -39,10 +39,30 @@ KEEP_ALIVE_SECONDS = 65
 """Above the sixty seconds after which common proxies close, so that it is they who do."""
 OTHER_ROUTE = "other"
 
-ROUTERS = (account_pages.router, auth.router, keys.router, docs.router, health.router, metrics.router)
+ROUTERS = (
+    account_pages.router,
+    auth.router,
+    keys.router,
+    services.router,
+    orders.router,
+    mass_orders.router,
+    wallet.router,
+    staff_orders.router,
+    docs.router,
+    health.router,
+    metrics.router,
+)
+BODY_MAX = {mass_orders.PATH: mass_orders.BODY_MAX_BYTES}
 TAGS = [
     {"name": "Accounts", "description": "Signing up and in, the own account, its sessions and its password."},
     {"name": "API keys", "description": "Keys for the reseller API, `/api/v2`."},
+    {"name": "Services", "description": "What is on sale, at the own prices."},
+    {
+        "name": "Orders",
+        "description": "Placing orders, one or many, following them, refills, cancellations, drip-feeds.",
+    },
+    {"name": "Wallet", "description": "The own balance and what moved it."},
+    {"name": "Staff: orders", "description": "All customers' orders; each deed takes a permission and is recorded."},
     {"name": "Running", "description": "How the panel is doing."},
 ]
 
@@ -62,7 +82,7 @@ def build_app(panel: Panel) -> "Front":
     )
     for router in ROUTERS:
         app.include_router(router)
-    install_web(app, panel, renderers={"/health": render_json, "/metrics": render_json})
+    install_web(app, panel, renderers={"/health": render_json, "/metrics": render_json}, body_max=BODY_MAX)
     app.state.health = health.HealthCheck(panel)
     app.state.metrics = metrics.Metrics(panel)
     return Front(app, panel_api_routes(panel), app.state.metrics.requests)
