@@ -8,6 +8,8 @@ from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
+from sqlalchemy import text
+
 from making import Shop, assert_books, credit, submit
 from smmpanel.kernel.db import Database
 from smmpanel.kernel.http import Outgoing
@@ -133,28 +135,35 @@ async def test_only_one_tracker_at_a_time_asks_a_provider(shop: Shop) -> None:
     await assert_books(shop.db)
 
 
-async def test_two_real_workers_and_one_killed_send_each_order_once(
+async def test_real_workers_killed_and_replaced_send_each_order_once(
     database_url: str, tmp_path: Path, sandbox: SandboxProcess
 ) -> None:
     async with open_house(database_url, tmp_path, sandbox, concurrency=6, timeout_seconds=60) as shop:
         async with shop.db.transaction() as session:
             await credit(session, shop.user, "1000")
         sandbox.configure(latency_ms=30)
-        started = [start_worker(shop) for _ in range(2)]
+        ids = await shop.order(*(f"{number}" for number in range(80)))
+
+        async def settled() -> bool:
+            return "pending" not in {order.status for order in await shop.rows(ids)}
+
+        killed = [start_worker(shop) for _ in range(2)]
         try:
-            ids = await shop.order(*(f"{number}" for number in range(80)))
-            await until(lambda: len(sandbox.log("add")) >= 20, started)
-            kill(started[0])
-            ids += await shop.order(*(f"{number}" for number in range(80, 120)))
-
-            async def settled() -> bool:
-                return "pending" not in {order.status for order in await shop.rows(ids)}
-
-            await until(settled, started[1:])
-            started[1].terminate()  # it records what it has under way before it ends
-            await until(lambda: started[1].poll() is not None)
+            await until(lambda: len(sandbox.log("add")) >= 20, killed)
         finally:
-            kill(*started)
+            kill(*killed)
+        ids += await shop.order(*(f"{number}" for number in range(80, 120)))
+        async with shop.db.transaction() as session:  # as if some time had passed
+            await session.execute(text("UPDATE provider_leases SET expires_at = now()"))
+            await session.execute(text("UPDATE provider_throttles SET patient_since = NULL"))
+        others = [start_worker(shop) for _ in range(2)]
+        try:
+            await until(settled, others)
+            for worker in others:
+                worker.terminate()  # they record what they have under way before they end
+            await until(lambda: all(worker.poll() is not None for worker in others))
+        finally:
+            kill(*others)
 
         orders = await shop.rows(ids)
         added = links_of(sandbox)
@@ -162,7 +171,7 @@ async def test_two_real_workers_and_one_killed_send_each_order_once(
         believed = {order.link: order.external_id for order in orders if order.status == "processing"}
         truth = {row["link"]: row["order"] for row in sandbox.orders()}
         doubtful = {order.link for order in orders if order.status == "submitting"}
-        assert len(doubtful) < 20, "no more than the killed one had under way or not recorded"
+        assert len(doubtful) < 20, "no more than the killed ones had under way or not recorded"
         assert believed == {link: truth[link] for link in truth if link not in doubtful}
         assert set(truth) - set(believed) <= doubtful
         assert sandbox.stats()["max_in_flight_by_action"]["add"] <= 6
