@@ -71,6 +71,11 @@ class KeyHolder:
     daily_spend_cap: Decimal | None
     state: AccountState
     revoked: bool
+    last_used_at: datetime | None = None
+
+    def is_touch_due(self, now: datetime) -> bool:
+        """Whether its use is worth a note: the last one is older than what `touch_keys` keeps apart."""
+        return self.last_used_at is None or self.last_used_at < now - TOUCH_AT_MOST_EVERY
 
 
 class KeyHasher:
@@ -100,6 +105,7 @@ async def find_keys(session: AsyncSession, prefixes: Sequence[str]) -> dict[str,
             daily_spend_cap=row.daily_spend_cap,
             state=row.state,
             revoked=row.revoked_at is not None,
+            last_used_at=row.last_used_at,
         )
         for row in found
     }
@@ -231,6 +237,7 @@ _FIND = (
         ApiKey.ip_list,
         ApiKey.daily_spend_cap,
         ApiKey.revoked_at,
+        ApiKey.last_used_at,
         User.username,
         User.state,
     )

@@ -89,7 +89,9 @@ _BUMP = text(
     " ON CONFLICT (id) DO UPDATE SET version = catalog_version.version + 1"
 )
 # Providers are switched on and off below this package; which of them are on belongs to the stamp all the same.
-_VERSION = text(
-    "SELECT COALESCE((SELECT version FROM catalog_version), 0) || '-' || COALESCE((SELECT"
+STAMP = (
+    "COALESCE((SELECT version FROM catalog_version), 0) || '-' || COALESCE((SELECT"
     " left(md5(string_agg(id || ':' || enabled || ':' || currency, ',' ORDER BY id)), 12) FROM providers), '')"
 )
+"""The SQL expression behind `catalog_version`."""
+_VERSION = text(f"SELECT {STAMP}")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smmpanel.catalog.change_log import STAMP
 from smmpanel.catalog.live_routes import FIRST_ROUTE_OF_ANY_CURRENCY, LIVE_ROUTES, PANEL_MARKUP
 from smmpanel.catalog.pricing import final_rate
 from smmpanel.kernel.errors import NotFoundError
@@ -49,6 +50,12 @@ async def service_rows(session: AsyncSession, user_id: int | None, currency: str
     """
     rows = await session.execute(_LIST, {"user_id": user_id, "currency": currency})
     return [_row(row) for row in rows]
+
+
+async def price_list_stamps(session: AsyncSession, user_ids: Iterable[int]) -> tuple[str, set[int]]:
+    """Return the present stamp of all price lists, and which of these users have a list of their own, in one statement."""
+    row = (await session.execute(_STAMPS, {"users": list(user_ids)})).one()
+    return row.stamp, set(row.own)
 
 
 async def services_page(
@@ -171,6 +178,10 @@ async def sale_terms(session: AsyncSession, pairs: Iterable[Pair]) -> dict[Pair,
     return found
 
 
+_STAMPS = text(
+    f"SELECT {STAMP} AS stamp, ARRAY(SELECT user_id FROM user_discounts WHERE user_id = ANY(CAST(:users AS bigint[]))"
+    " UNION SELECT user_id FROM custom_rates WHERE user_id = ANY(CAST(:users AS bigint[]))) AS own"
+)
 _ON_SALE = f"""
   FROM services s
   JOIN categories c ON c.id = s.category_id

@@ -1,9 +1,8 @@
 """What single users pay: a discount on everything, or a rate of their own for one service."""
 
-from collections.abc import Iterable
 from decimal import Decimal
 
-from sqlalchemy import delete, select, union
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -119,11 +118,3 @@ async def _note(
         before={"service": service_id, "custom_rate": before},
         after={"service": service_id, "custom_rate": after},
     )
-
-
-async def users_with_own_prices(session: AsyncSession, user_ids: Iterable[int]) -> set[int]:
-    """Return which of these users pay something else than list prices anywhere."""
-    ids = list(user_ids)
-    discounts = select(UserDiscount.user_id).where(UserDiscount.user_id.in_(ids))
-    rates = select(CustomRate.user_id).where(CustomRate.user_id.in_(ids))
-    return set((await session.scalars(union(discounts, rates))).all())

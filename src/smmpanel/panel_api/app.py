@@ -12,14 +12,14 @@ import orjson
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from smmpanel.accounts.api_keys import InvalidApiKeyError
+from smmpanel.accounts.api_keys import InvalidApiKeyError, KeyHolder
 from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.money import plain
 from smmpanel.kernel.panel import Panel
 from smmpanel.ledger import balance_of
 from smmpanel.panel_api import wording
-from smmpanel.panel_api.desk import AddCall, Caller, Desk, Known
+from smmpanel.panel_api.desk import AddCall, Caller, Desk
 from smmpanel.panel_api.limiting import KeyLimiter
 from smmpanel.panel_api.lists import ServiceLists
 from smmpanel.panel_api.reading import ClientGoneError, Fields, UnreadableCallError, id_or_none, read_call
@@ -48,7 +48,7 @@ class PanelApi:
         self._limiter = KeyLimiter(panel.settings.api_rate_per_minute, panel.settings.api_burst)
         self._trusted = TrustedProxies(panel.settings.networks(panel.settings.trusted_proxies))
         tasks = Tasks(panel)
-        self._actions: Mapping[str, Callable[[Known, Fields], Awaitable[Any]]] = {
+        self._actions: Mapping[str, Callable[[KeyHolder, Fields], Awaitable[Any]]] = {
             "balance": self._balance,
             "status": tasks.status,
             "refill": tasks.refill,
@@ -95,11 +95,11 @@ class PanelApi:
         action = fields.get("action", "")
         if action == "add":
             return await self._add(scope, caller, fields)
-        known = await self._desk.know(caller)
         if action == "services":
-            return await self._lists.body_for(known)
+            return await self._lists.body_for(await self._desk.know_prices(caller))
+        holder = await self._desk.know(caller)
         if action in self._actions:
-            return orjson.dumps(await self._actions[action](known, fields))
+            return orjson.dumps(await self._actions[action](holder, fields))
         return _error(wording.INCORRECT_ACTION if action else wording.INCORRECT_REQUEST)
 
     async def _add(self, scope: Scope, caller: Caller, fields: Fields) -> bytes:
@@ -109,9 +109,9 @@ class PanelApi:
         placed = await self._desk.add(AddCall(caller, service_id or 0, content, key))
         return b'{"order":%d}' % placed.order_id
 
-    async def _balance(self, known: Known, _fields: Fields) -> dict[str, str]:
+    async def _balance(self, holder: KeyHolder, _fields: Fields) -> dict[str, str]:
         async with self._panel.db.transaction() as session:
-            balance = await balance_of(session, known.holder.user_id, self._panel.currency)
+            balance = await balance_of(session, holder.user_id, self._panel.currency)
         return {"balance": plain(balance.amount), "currency": balance.currency}
 
 

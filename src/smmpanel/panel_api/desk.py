@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.api_keys import KeyClaim, KeyHasher, KeyHolder, find_keys, holder_for, touch_keys
-from smmpanel.catalog.change_log import catalog_version
-from smmpanel.catalog.user_prices import users_with_own_prices
+from smmpanel.catalog.price_lists import price_list_stamps
 from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.panel import Panel
 from smmpanel.orders.placing import NewOrder, Placed, place_orders
@@ -44,53 +46,64 @@ class AddCall:
 
 
 class Desk:
-    """The two kinds of calls that arrive by the thousand, each gathered."""
+    """The kinds of calls that arrive by the thousand, each gathered."""
 
     def __init__(self, panel: Panel) -> None:
         self._panel = panel
         self.hasher = KeyHasher(panel.vault)
-        self._knowing: Gatherer[Caller, Known] = Gatherer(self._know_together, at_once=2, most=KNOWN_TOGETHER_MAX)
+        self._knowing: Gatherer[Caller, KeyHolder] = Gatherer(self._know_together, at_once=1, most=KNOWN_TOGETHER_MAX)
+        self._pricing: Gatherer[Caller, Known] = Gatherer(
+            self._know_prices_together, at_once=1, most=KNOWN_TOGETHER_MAX
+        )
         self._adding: Gatherer[AddCall, Placed] = Gatherer(self._add_together, at_once=1, most=PLACED_TOGETHER_MAX)
 
-    async def know(self, caller: Caller) -> Known:
+    async def know(self, caller: Caller) -> KeyHolder:
         """Return who is calling; raises a `PanelError` if they may not."""
         return await self._knowing.do(caller)
+
+    async def know_prices(self, caller: Caller) -> Known:
+        """Return who is calling and which price list is theirs; raises a `PanelError` if they may not."""
+        return await self._pricing.do(caller)
 
     async def add(self, call: AddCall) -> Placed:
         """Place an order; raises the `PanelError` that says why not."""
         return await self._adding.do(call)
 
-    async def _know_together(self, callers: Sequence[Caller]) -> list[Known | Exception]:
+    async def _know_together(self, callers: Sequence[Caller]) -> Sequence[KeyHolder | Exception]:
         now = self._panel.clock()
         async with self._panel.db.transaction() as session:
             holders = await find_keys(session, _prefixes(callers))
             answers = [_holder(holders, caller) for caller in callers]
-            live = {one.key_id: one.user_id for one in answers if isinstance(one, KeyHolder)}
-            if not live:
-                return [one for one in answers if isinstance(one, Exception)]
-            catalog = await catalog_version(session)
-            own = await users_with_own_prices(session, set(live.values()))
-            await touch_keys(session, list(live), now)
+            await _note_use(session, answers, now)
+        return answers
+
+    async def _know_prices_together(self, callers: Sequence[Caller]) -> list[Known | Exception]:
+        now = self._panel.clock()
+        async with self._panel.db.transaction() as session:
+            holders = await find_keys(session, _prefixes(callers))
+            answers = [_holder(holders, caller) for caller in callers]
+            users = {one.user_id for one in answers if isinstance(one, KeyHolder)}
+            catalog, own = await price_list_stamps(session, users)
+            await _note_use(session, answers, now)
         return [one if isinstance(one, Exception) else Known(one, catalog, one.user_id in own) for one in answers]
 
     async def _add_together(self, calls: Sequence[AddCall]) -> list[Placed | Exception]:
         now = self._panel.clock()
         async with self._panel.db.transaction() as session:
             holders = await find_keys(session, _prefixes([call.caller for call in calls]))
-            answers: list[Placed | Exception | None] = [None] * len(calls)
-            orders: dict[int, NewOrder] = {}
-            for index, call in enumerate(calls):
-                holder = _holder(holders, call.caller)
-                if isinstance(holder, Exception):
-                    answers[index] = holder
-                else:
-                    orders[index] = _new_order(holder, call)
-            placed = await place_orders(session, list(orders.values()), currency=self._panel.currency, now=now)
-            for index, answer in zip(orders, placed, strict=True):
-                answers[index] = answer
-            used = [order.api_key_id for order in orders.values() if order.api_key_id is not None]
-            await touch_keys(session, list(set(used)), now)
-        return [answer for answer in answers if answer is not None]
+            callers = [_holder(holders, call.caller) for call in calls]
+            orders = [
+                _new_order(one, call) for one, call in zip(callers, calls, strict=True) if isinstance(one, KeyHolder)
+            ]
+            placed = iter(await place_orders(session, orders, currency=self._panel.currency, now=now))
+            await _note_use(session, callers, now)
+        return [next(placed) if isinstance(one, KeyHolder) else one for one in callers]
+
+
+async def _note_use(session: AsyncSession, callers: Sequence[KeyHolder | Exception], now: datetime) -> None:
+    due = {one.key_id for one in callers if isinstance(one, KeyHolder) and one.is_touch_due(now)}
+    if due:
+        await touch_keys(session, list(due), now)
 
 
 def _prefixes(callers: Sequence[Caller]) -> list[str]:

@@ -7,6 +7,7 @@ strings, a single refill is a string, several are numbers in an array, several s
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from smmpanel.accounts.api_keys import KeyHolder
 from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.money import plain
 from smmpanel.kernel.panel import Panel
@@ -14,7 +15,6 @@ from smmpanel.orders.cancels import request_cancel
 from smmpanel.orders.queries import OrderForApi, orders_for_api, refills_for_api
 from smmpanel.orders.refills import request_refills
 from smmpanel.panel_api import wording
-from smmpanel.panel_api.desk import Known
 from smmpanel.panel_api.reading import Fields, id_or_none, ids_of
 
 IDS_MAX = 100
@@ -32,36 +32,36 @@ class Tasks:
     def __init__(self, panel: Panel) -> None:
         self._panel = panel
 
-    async def status(self, known: Known, fields: Fields) -> dict[str, Any]:
+    async def status(self, holder: KeyHolder, fields: Fields) -> dict[str, Any]:
         """Tell how orders stand: one as it is, several keyed by id, in the order asked for."""
         if "order" in fields:
-            found = await self._orders(known, [fields["order"]])
+            found = await self._orders(holder, [fields["order"]])
             return _status(found.get(id_or_none(fields["order"]) or 0))
         asked = _ids(fields, "orders")
-        found = await self._orders(known, asked)
+        found = await self._orders(holder, asked)
         return {text: _status(found.get(id_or_none(text) or 0)) for text in asked}
 
-    async def _orders(self, known: Known, asked: Sequence[str]) -> Mapping[int, OrderForApi]:
+    async def _orders(self, holder: KeyHolder, asked: Sequence[str]) -> Mapping[int, OrderForApi]:
         ids = [number for text in asked if (number := id_or_none(text)) is not None]
         async with self._panel.db.transaction() as session:
-            return await orders_for_api(session, known.holder.user_id, ids)
+            return await orders_for_api(session, holder.user_id, ids)
 
-    async def refill(self, known: Known, fields: Fields) -> Any:
+    async def refill(self, holder: KeyHolder, fields: Fields) -> Any:
         """Ask for refills."""
         if "order" in fields:
-            answer = (await self._refills(known, [fields["order"]]))[0]
+            answer = (await self._refills(holder, [fields["order"]]))[0]
             return {"refill": str(answer)} if isinstance(answer, int) else {"error": answer}
         asked = _ids(fields, "orders")
-        answers = await self._refills(known, asked)
+        answers = await self._refills(holder, asked)
         return [
             {"order": _number(text), "refill": answer if isinstance(answer, int) else {"error": answer}}
             for text, answer in zip(asked, answers, strict=True)
         ]
 
-    async def _refills(self, known: Known, asked: Sequence[str]) -> list[int | str]:
+    async def _refills(self, holder: KeyHolder, asked: Sequence[str]) -> list[int | str]:
         ids = [number for text in asked if (number := id_or_none(text)) is not None]
         async with self._panel.db.transaction() as session:
-            made = await request_refills(session, known.holder.user_id, ids, self._panel.clock())
+            made = await request_refills(session, holder.user_id, ids, self._panel.clock())
         answers: list[int | str] = []
         for text in asked:
             answer = made.get(id_or_none(text) or 0)
@@ -71,30 +71,30 @@ class Tasks:
                 answers.append(wording.wording(answer) if isinstance(answer, PanelError) else answer.id)
         return answers
 
-    async def refill_status(self, known: Known, fields: Fields) -> Any:
+    async def refill_status(self, holder: KeyHolder, fields: Fields) -> Any:
         """Tell how refills stand."""
         if "refill" in fields:
-            status = (await self._refill_words(known, [fields["refill"]]))[0]
+            status = (await self._refill_words(holder, [fields["refill"]]))[0]
             return {"error": wording.REFILL_NOT_FOUND} if status is None else {"status": status}
         asked = _ids(fields, "refills")
-        statuses = await self._refill_words(known, asked)
+        statuses = await self._refill_words(holder, asked)
         return [
             {"refill": _number(text), "status": {"error": wording.REFILL_NOT_FOUND} if status is None else status}
             for text, status in zip(asked, statuses, strict=True)
         ]
 
-    async def _refill_words(self, known: Known, asked: Sequence[str]) -> list[str | None]:
+    async def _refill_words(self, holder: KeyHolder, asked: Sequence[str]) -> list[str | None]:
         ids = [number for text in asked if (number := id_or_none(text)) is not None]
         async with self._panel.db.transaction() as session:
-            words = await refills_for_api(session, known.holder.user_id, ids)
+            words = await refills_for_api(session, holder.user_id, ids)
         return [words.get(id_or_none(text) or 0) for text in asked]
 
-    async def cancel(self, known: Known, fields: Fields) -> Any:
+    async def cancel(self, holder: KeyHolder, fields: Fields) -> Any:
         """Ask to cancel orders: a 1 means that the request is registered, not that the order is canceled."""
         asked = _ids(fields, "orders" if "orders" in fields else "order")
         ids = [number for text in asked if (number := id_or_none(text)) is not None]
         async with self._panel.db.transaction() as session:
-            made = await request_cancel(session, known.holder.user_id, ids, self._panel.clock())
+            made = await request_cancel(session, holder.user_id, ids, self._panel.clock())
         answers = []
         for text in asked:
             answer = made.get(id_or_none(text) or 0)
