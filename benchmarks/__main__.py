@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from benchmarks import add, crowded, memory, services, statuses, submission
 from benchmarks.figures import Figure, table
-from benchmarks.place import Place, a_place
+from benchmarks.place import Place, a_place, end_cleanly_when_told
 from benchmarks.seeding import Customer, Wanted, import_catalogue, make_customers
 
 CATALOGUE = 3_000
@@ -102,6 +102,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, and return the exit code."""
+    end_cleanly_when_told()
     options = _options(arguments)
     wanted = {NAMES[name] for name in options.names} | set(options.only or ()) or set(NAMES.values())
     began = time.monotonic()

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -136,6 +137,11 @@ def a_place() -> Iterator[Place]:
         finally:
             place.stop_children()
             postgres.stop()
+
+
+def end_cleanly_when_told() -> None:
+    """Have SIGTERM end this process the way Ctrl-C does: with all that was started ended, and files removed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def end(*children: subprocess.Popen[bytes]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from benchmarks import soak_checks
-from benchmarks.place import Place, a_place, free_port, wait_for
+from benchmarks.place import Place, a_place, end_cleanly_when_told, free_port, wait_for
 from benchmarks.seeding import Customer, Wanted, import_catalogue, make_customers, point_at
 from benchmarks.soak_checks import Check
 from benchmarks.soak_clients import Clients, Told
@@ -226,6 +226,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a soak, print what was checked, and return the exit code."""
+    end_cleanly_when_told()
     options = _options(arguments)
     seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     print(f"{options.orders:,} orders, {options.clients} clients, {options.workers} workers, seed {seed}", flush=True)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from benchmarks.place import Place, end
 
 PAUSE_SECONDS = (0.3, 1.5)
+AGE_SECONDS = 6.0
+"""Nothing younger is killed: a process that is still starting has nothing to lose."""
 LOOK_SECONDS = 0.1
 
 
@@ -61,8 +63,9 @@ class Herd:
                 database_at.pop(0)
                 await self.kill_database()
                 continue
-            one = self.rng.choice(self.kept)
-            if one.child.poll() is None:
+            grown = [one for one in self.kept if time.monotonic() - one.born > AGE_SECONDS and one.child.poll() is None]
+            if grown:
+                one = self.rng.choice(grown)
                 one.child.kill()
                 self.killed[one.name] += 1
 

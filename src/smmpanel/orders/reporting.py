@@ -34,8 +34,10 @@ _LOCK = text(
     "SELECT id, status, remains, start_count, provider_charge, submitted_at, finished_at, created_at FROM orders"
     " WHERE id = ANY(CAST(:ids AS bigint[])) AND check_at IS NOT NULL AND NOT unconfirmed ORDER BY id FOR NO KEY UPDATE"
 )
+# Arrays travel as one piece of text each: the driver would go over them item by item.
 _STORE = text(
-    "UPDATE orders o SET remains = v.remains, start_count = v.start_count, provider_charge = v.charge, check_at = v.check_at"
+    "UPDATE orders o SET remains = COALESCE(v.remains, o.remains), start_count = COALESCE(v.start_count, o.start_count),"
+    " provider_charge = COALESCE(v.charge, o.provider_charge), check_at = v.check_at"
     " FROM unnest(CAST(:ids AS bigint[]), CAST(:remains AS bigint[]), CAST(:starts AS bigint[]), CAST(:charges AS numeric[]),"
     " CAST(:checks AS timestamptz[])) AS v(id, remains, start_count, charge, check_at) WHERE o.id = v.id"
 )
@@ -125,22 +127,24 @@ async def _store(
     if not still:
         return
     columns: dict[str, list[Any]] = {"ids": [], "remains": [], "starts": [], "charges": [], "checks": []}
+    ids, remains, starts, charges, checks = columns.values()
     for row, report in still:
         status = OrderStatus(row["status"])
-        remains = None if report is None or status in FINISHED else count_or_none(report.remains)
-        start = None if report is None else count_or_none(report.start_count)
-        charge = None if report is None else report.charge
-        columns["ids"].append(row["id"])
-        columns["remains"].append(row["remains"] if remains is None else remains)
-        columns["starts"].append(row["start_count"] if start is None else start)
-        columns["charges"].append(row["provider_charge"] if charge is None else charge)
-        columns["checks"].append(
-            next_check_at(
-                status,
-                submitted_at=row["submitted_at"] or row["created_at"],
-                finished_at=row["finished_at"],
-                now=now,
-                watch=watch,
-            )
+        ids.append(row["id"])
+        remains.append(None if report is None or status in FINISHED else count_or_none(report.remains))
+        starts.append(None if report is None else count_or_none(report.start_count))
+        charges.append(None if report is None else report.charge)
+        check_at = next_check_at(
+            status,
+            submitted_at=row["submitted_at"] or row["created_at"],
+            finished_at=row["finished_at"],
+            now=now,
+            watch=watch,
         )
-    await session.execute(_STORE, columns)
+        checks.append(None if check_at is None else check_at.isoformat())
+    await session.execute(_STORE, {name: _array(values) for name, values in columns.items()})
+
+
+def _array(values: list[Any]) -> str:
+    """Write numbers and moments, which need no quotes, as PostgreSQL reads an array."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"

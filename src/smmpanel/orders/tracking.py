@@ -6,6 +6,7 @@ harm, and what comes back is compared with the row under its lock.
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,19 +15,25 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.jobs import Backoff, enqueue, job
+from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
 from smmpanel.orders.reporting import record_reports
 from smmpanel.providers.closing import MadeCall, close_calls
 from smmpanel.providers.connecting import adapter_for, provider_by
 from smmpanel.providers.models import Provider
-from smmpanel.providers.protocol import Adapter, ProviderFailure, Rejected, UpstreamReport
-from smmpanel.providers.throttle import Lease, take_calls
+from smmpanel.providers.protocol import Adapter, ProviderFailure, Rejected, Unclear, UpstreamReport
+from smmpanel.providers.throttle import Lease, give_back, take_calls
 
 BATCHES_AT_ONCE = 4
+BATCHES_TOGETHER = 40
+"""Batches that are read from the table at once."""
 SLICE_SECONDS = 30.0
 TURN_SECONDS = 120
 RETRY_AFTER = timedelta(minutes=1)
 LEASE_MARGIN_SECONDS = 30
+
+
+log = get_logger()
 
 
 @dataclass(slots=True)
@@ -97,7 +104,7 @@ async def track(panel: Panel, provider_id: int, *, until: float | None) -> Track
             return summary
     try:
         while not panel.stopping.is_set() and (until is None or time.monotonic() < until):
-            if not await _track_some(panel, provider_id, summary):
+            if not await _track_some(panel, provider_id, summary, until):
                 break
     finally:
         async with panel.db.transaction() as session:
@@ -105,51 +112,115 @@ async def track(panel: Panel, provider_id: int, *, until: float | None) -> Track
     return summary
 
 
-async def _track_some(panel: Panel, provider_id: int, summary: TrackingSummary) -> bool:
-    """Ask for the next due orders, a few batches at a time; `False` if nothing is due or the provider may not be asked."""
+async def _track_some(panel: Panel, provider_id: int, summary: TrackingSummary, until: float | None) -> bool:
+    """Ask for the next due orders; `False` if nothing is due or the provider may not be asked."""
     async with panel.db.transaction() as session:
         provider = await provider_by(session, provider_id)
         adapter = adapter_for(panel, provider)
         size = adapter.status_batch_max
         now = panel.clock()
-        asked = {"provider": provider_id, "now": now, "number": size * BATCHES_AT_ONCE}
+        # Places are used again and again; where the rate is limited, every call is leased by itself.
+        most = BATCHES_AT_ONCE if provider.rate_per_minute is not None else BATCHES_TOGETHER
+        asked = {"provider": provider_id, "now": now, "number": size * most}
         due = [(row.id, row.external_id) for row in await session.execute(_DUE, asked)]
         batches = [due[start : start + size] for start in range(0, len(due), size)]
-        lease = await _lease(session, provider, len(batches), now) if batches else None
+        lease = await _lease(session, provider, min(len(batches), BATCHES_AT_ONCE), now) if batches else None
     if lease is None:
         return False
-    results = await asyncio.gather(
-        *(_track_batch(panel, adapter, lease, batch, summary) for batch in batches[: lease.calls])
-    )
-    return all(results)
+    if provider.rate_per_minute is not None:
+        batches = batches[: lease.calls]
+    ends = min(time.monotonic() + SLICE_SECONDS, float("inf") if until is None else until)
+    return await _Round(panel, adapter, lease, deque(batches), summary, ends).run()
 
 
 async def _lease(session: AsyncSession, provider: Provider, calls: int, now: datetime) -> Lease | None:
-    seconds = provider.timeout_seconds + LEASE_MARGIN_SECONDS
+    seconds = SLICE_SECONDS + provider.timeout_seconds + LEASE_MARGIN_SECONDS
     return await take_calls(session, provider.id, wanted=calls, urgent=False, now=now, lease_seconds=seconds)
 
 
-async def _track_batch(
-    panel: Panel, adapter: Adapter, lease: Lease, batch: Sequence[tuple[int, str]], summary: TrackingSummary
-) -> bool:
-    """Ask for one batch and record the answer; `False` if the provider failed, so that it is left alone for a while."""
-    began = time.perf_counter()
-    failure: ProviderFailure | None = None
-    reports: Mapping[str, UpstreamReport | Rejected] = {}
-    try:
-        reports = await adapter.status([external_id for _, external_id in batch])
-    except ProviderFailure as caught:
-        failure = caught
-        summary.failures += 1
-    took_ms = round((time.perf_counter() - began) * 1000)
-    now = panel.clock()
-    async with panel.db.transaction() as session:
-        await close_calls(session, lease, [MadeCall("status", failure, took_ms)], now)
+Batch = Sequence[tuple[int, str]]
+"""Orders asked for in one call: our ids and the provider's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """What came of one call."""
+
+    batch: Batch
+    call: MadeCall
+    reports: Mapping[str, UpstreamReport | Rejected]
+
+
+@dataclass(slots=True)
+class _Round:
+    """Some batches of due orders: a few calls in flight, and what has been answered meanwhile recorded together."""
+
+    panel: Panel
+    adapter: Adapter
+    lease: Lease
+    batches: deque[Batch]
+    summary: TrackingSummary
+    ends: float
+    answered: list[_Answered] = field(default_factory=list)
+    recording: asyncio.Task[None] | None = None
+    failed: bool = False
+    """Set by the first failure: the provider is then left alone for a while."""
+
+    async def run(self) -> bool:
+        """Ask for all batches unless the provider fails or the time is up; `False` if it failed."""
+        try:
+            await asyncio.gather(*(self._ask_in_turn() for _ in range(self.lease.calls)))
+            if self.recording is not None:
+                await self.recording
+        finally:
+            async with self.panel.db.transaction() as session:
+                await give_back(session, self.lease.id, self.lease.calls)
+        return not self.failed
+
+    async def _ask_in_turn(self) -> None:
+        while self.batches and not (self.failed or self.panel.stopping.is_set() or time.monotonic() > self.ends):
+            answered = await self._ask(self.batches.popleft())
+            self.answered.append(answered)  # looked up only now: recording replaces the list
+            if self.recording is None:
+                self.recording = asyncio.create_task(self._record_all())
+            elif self.recording.done():
+                self.recording.result()  # recording failed: so does this round
+
+    async def _ask(self, batch: Batch) -> _Answered:
+        began = time.perf_counter()
+        failure: ProviderFailure | None = None
+        reports: Mapping[str, UpstreamReport | Rejected] = {}
+        try:
+            reports = await self.adapter.status([external_id for _, external_id in batch])
+        except ProviderFailure as caught:
+            failure = caught
+        except Exception:
+            log.exception("adapter_broke", provider_id=self.lease.provider_id)
+            failure = Unclear("the answer could not be read")
         if failure is not None:
-            await session.execute(_POSTPONE, {"ids": [one for one, _ in batch], "until": now + RETRY_AFTER})
-            return False
-        watch = timedelta(days=panel.settings.finished_watch_days)
-        by_order = {order_id: reports.get(external_id) for order_id, external_id in batch}
-        summary.asked += len(batch)
-        summary.moved += await record_reports(session, lease.provider_id, by_order, now=now, watch=watch)
-    return True
+            self.failed = True
+            self.summary.failures += 1
+        return _Answered(batch, MadeCall("status", failure, round((time.perf_counter() - began) * 1000)), reports)
+
+    async def _record_all(self) -> None:
+        while self.answered:
+            answered, self.answered = self.answered, []
+            await self._record(answered)
+        self.recording = None
+
+    async def _record(self, answered: Sequence[_Answered]) -> None:
+        """Record all that was answered since the last time, in one transaction."""
+        now = self.panel.clock()
+        watch = timedelta(days=self.panel.settings.finished_watch_days)
+        good = [one for one in answered if one.call.failure is None]
+        reports = {order_id: one.reports.get(ref) for one in good for order_id, ref in one.batch}
+        unknown = [order_id for one in answered if one.call.failure is not None for order_id, _ in one.batch]
+        async with self.panel.db.transaction() as session:
+            await close_calls(session, self.lease, [one.call for one in answered], now, keep=True)
+            if unknown:
+                await session.execute(_POSTPONE, {"ids": unknown, "until": now + RETRY_AFTER})
+            moved = (
+                await record_reports(session, self.lease.provider_id, reports, now=now, watch=watch) if reports else 0
+            )
+        self.summary.asked += len(reports)
+        self.summary.moved += moved

@@ -8,12 +8,15 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 NUMBER_MAX = 10**12
 RATE_MAX = Decimal(10**10)
 TEXT_MAX = 20_000
 ID_MAX = 64
+REMEMBERED_CHARS = 40
+"""Words and numbers up to this length come again and again, by the hundred in every list of states."""
 
 _PLAIN = re.compile(r"[+-]?(\d{1,24}(\.\d{0,40})?|\.\d{1,40})(e[+-]?\d{1,2})?", re.IGNORECASE)
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d{0,40})?")
@@ -96,6 +99,12 @@ def _collect(value: Any, found: list[str], *, depth: int) -> None:
 
 def amount_of(value: Any) -> Decimal | None:
     """Return a finite decimal: a number, or text such as `0.90`, `+2` or `1,234.50`."""
+    if type(value) is str and len(value) <= REMEMBERED_CHARS:
+        return _remembered_amount(value)
+    return _amount(value)
+
+
+def _amount(value: Any) -> Decimal | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -112,6 +121,9 @@ def amount_of(value: Any) -> Decimal | None:
     return Decimal(0) if number.adjusted() < -12 else round(number, 10).normalize() + 0
 
 
+_remembered_amount = lru_cache(maxsize=4096)(_amount)
+
+
 def _number(text: str) -> Decimal | None:
     text = text.strip()
     if _GROUPED.fullmatch(text):
@@ -121,6 +133,8 @@ def _number(text: str) -> Decimal | None:
 
 def whole_of(value: Any) -> int | None:
     """Return a whole number; the sign stays, because `-2` left means two too many were delivered."""
+    if type(value) is str and len(value) <= 12 and value.isascii() and value.isdigit():
+        return int(value)
     number = amount_of(value)
     return int(number) if number is not None and number == number.to_integral_value() else None
 
@@ -143,7 +157,14 @@ def id_of(value: Any) -> str | None:
 
 def word_of(value: Any) -> str:
     """Return a status or type word in lower case, with single underscores for whatever stood between its parts."""
+    return _remembered_word(value) if type(value) is str and len(value) <= REMEMBERED_CHARS else _word(value)
+
+
+def _word(value: Any) -> str:
     return _NOT_WORD.sub("_", label_of(value, max_chars=60).lower()).strip("_")
+
+
+_remembered_word = lru_cache(maxsize=1024)(_word)
 
 
 def rows_of(value: Any) -> Iterator[Mapping[str, Any]]:
