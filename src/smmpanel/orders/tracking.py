@@ -22,9 +22,10 @@ from smmpanel.providers.closing import MadeCall, close_calls
 from smmpanel.providers.connecting import adapter_for, provider_by
 from smmpanel.providers.models import Provider
 from smmpanel.providers.protocol import Adapter, ProviderFailure, Rejected, Unclear, UpstreamReport
-from smmpanel.providers.throttle import Lease, give_back, take_calls
+from smmpanel.providers.throttle import Lease, take_calls
 
 BATCHES_AT_ONCE = 4
+RECORDINGS_AT_ONCE = 2
 BATCHES_TOGETHER = 40
 """Batches that are read from the table at once."""
 SLICE_SECONDS = 30.0
@@ -147,7 +148,7 @@ class _Answered:
     """What came of one call."""
 
     batch: Batch
-    call: MadeCall
+    failed: bool
     reports: Mapping[str, UpstreamReport | Rejected]
 
 
@@ -162,7 +163,9 @@ class _Round:
     summary: TrackingSummary
     ends: float
     answered: list[_Answered] = field(default_factory=list)
-    recording: asyncio.Task[None] | None = None
+    """What is not recorded yet."""
+    calls: list[MadeCall] = field(default_factory=list)
+    recordings: set[asyncio.Task[None]] = field(default_factory=set)
     failed: bool = False
     """Set by the first failure: the provider is then left alone for a while."""
 
@@ -170,21 +173,21 @@ class _Round:
         """Ask for all batches unless the provider fails or the time is up; `False` if it failed."""
         try:
             await asyncio.gather(*(self._ask_in_turn() for _ in range(self.lease.calls)))
-            if self.recording is not None:
-                await self.recording
+            await asyncio.gather(*self.recordings)
         finally:
             async with self.panel.db.transaction() as session:
-                await give_back(session, self.lease.id, self.lease.calls)
+                await close_calls(session, self.lease, self.calls, self.panel.clock())
         return not self.failed
 
     async def _ask_in_turn(self) -> None:
         while self.batches and not (self.failed or self.panel.stopping.is_set() or time.monotonic() > self.ends):
             answered = await self._ask(self.batches.popleft())
             self.answered.append(answered)  # looked up only now: recording replaces the list
-            if self.recording is None:
-                self.recording = asyncio.create_task(self._record_all())
-            elif self.recording.done():
-                self.recording.result()  # recording failed: so does this round
+            if len(self.recordings) < RECORDINGS_AT_ONCE:
+                self.recordings.add(asyncio.create_task(self._record_all()))
+            for recording in self.recordings:
+                if recording.done():
+                    recording.result()  # it could not be recorded: that ends this round
 
     async def _ask(self, batch: Batch) -> _Answered:
         began = time.perf_counter()
@@ -200,23 +203,24 @@ class _Round:
         if failure is not None:
             self.failed = True
             self.summary.failures += 1
-        return _Answered(batch, MadeCall("status", failure, round((time.perf_counter() - began) * 1000)), reports)
+        self.calls.append(MadeCall("status", failure, round((time.perf_counter() - began) * 1000)))
+        return _Answered(batch, failure is not None, reports)
 
     async def _record_all(self) -> None:
         while self.answered:
             answered, self.answered = self.answered, []
             await self._record(answered)
-        self.recording = None
+        recording = asyncio.current_task()
+        assert recording is not None
+        self.recordings.discard(recording)
 
     async def _record(self, answered: Sequence[_Answered]) -> None:
         """Record all that was answered since the last time, in one transaction."""
         now = self.panel.clock()
         watch = timedelta(days=self.panel.settings.finished_watch_days)
-        good = [one for one in answered if one.call.failure is None]
-        reports = {order_id: one.reports.get(ref) for one in good for order_id, ref in one.batch}
-        unknown = [order_id for one in answered if one.call.failure is not None for order_id, _ in one.batch]
+        reports = {order_id: one.reports.get(ref) for one in answered if not one.failed for order_id, ref in one.batch}
+        unknown = [order_id for one in answered if one.failed for order_id, _ in one.batch]
         async with self.panel.db.transaction() as session:
-            await close_calls(session, self.lease, [one.call for one in answered], now, keep=True)
             if unknown:
                 await session.execute(_POSTPONE, {"ids": unknown, "until": now + RETRY_AFTER})
             moved = (

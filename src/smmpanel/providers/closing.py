@@ -22,13 +22,8 @@ class MadeCall:
     took_ms: int
 
 
-async def close_calls(
-    session: AsyncSession, lease: Lease, calls: Sequence[MadeCall], now: datetime, *, keep: bool = False
-) -> None:
-    """Give calls of a lease back and draw the conclusions: health, a pause if the account was refused, a wait if asked for.
-
-    With `keep` they stay with the lease, for the next calls in the same places.
-    """
+async def close_calls(session: AsyncSession, lease: Lease, calls: Sequence[MadeCall], now: datetime) -> None:
+    """Give calls of a lease back and draw the conclusions: health, a pause if the account was refused, a wait if asked for."""
     provider_id = lease.provider_id
     records = [CallRecord.of(call.action, call.failure, call.took_ms) for call in calls]
     await record_calls(session, provider_id, records, now)
@@ -36,7 +31,6 @@ async def close_calls(
     refused = next((failure for failure in failures if isinstance(failure, RefusedAccount)), None)
     if refused is not None:
         await pause_provider(session, provider_id, refused.text, now)
-    if not keep:
-        await give_back(session, lease.id, len(calls))
+    await give_back(session, lease.id, len(calls))
     for failure in failures:
         await back_off(session, provider_id, failure, now)
