@@ -59,6 +59,7 @@ class Database:
                 "application_name": "smmpanel",
             },
         )
+        self._statements = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info={"database": self})
 
     @asynccontextmanager
@@ -69,6 +70,12 @@ class Database:
                 yield session
             for callback in session.info.pop(_AFTER_COMMIT, ()):
                 callback()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """Open a session whose statements stand each for itself: for a few quick reads, half the round trips of a transaction."""
+        async with self._sessions(bind=self._statements) as session:
+            yield session
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncSession]:

@@ -71,7 +71,7 @@ class Desk:
 
     async def _know_together(self, callers: Sequence[Caller]) -> Sequence[KeyHolder | Exception]:
         now = self._panel.clock()
-        async with self._panel.db.transaction() as session:
+        async with self._panel.db.reading() as session:
             holders = await find_keys(session, _prefixes(callers))
             answers = [_holder(holders, caller) for caller in callers]
             await _note_use(session, answers, now)
@@ -79,7 +79,7 @@ class Desk:
 
     async def _know_prices_together(self, callers: Sequence[Caller]) -> list[Known | Exception]:
         now = self._panel.clock()
-        async with self._panel.db.transaction() as session:
+        async with self._panel.db.reading() as session:
             holders = await find_keys(session, _prefixes(callers))
             answers = [_holder(holders, caller) for caller in callers]
             users = {one.user_id for one in answers if isinstance(one, KeyHolder)}
@@ -95,7 +95,8 @@ class Desk:
             orders = [
                 _new_order(one, call) for one, call in zip(callers, calls, strict=True) if isinstance(one, KeyHolder)
             ]
-            placed = iter(await place_orders(session, orders, currency=self._panel.currency, now=now))
+            states = {one.user_id: one.state for one in holders.values()}
+            placed = iter(await place_orders(session, orders, currency=self._panel.currency, now=now, states=states))
             await _note_use(session, callers, now)
         return [next(placed) if isinstance(one, KeyHolder) else one for one in callers]
 
