@@ -151,9 +151,10 @@ async def post_fresh(session: AsyncSession, accounts: dict[int, LockedAccount], 
     touched = sorted(
         {side for item in transfers for side in (item.debit, item.credit) if accounts[side].balance is not None}
     )
-    if touched:
-        await session.execute(_WRITE_BALANCES, {"ids": touched, "balances": [accounts[one].balance for one in touched]})
-    await session.execute(_INSERT, {"rows": orjson.dumps(rows).decode()})
+    balances = [{"id": one, "balance": str(accounts[one].balance)} for one in touched]
+    await session.execute(
+        _WRITE, {"balances": orjson.dumps(balances).decode(), "transfers": orjson.dumps(rows).decode()}
+    )
 
 
 def _apply(accounts: dict[int, LockedAccount], item: Transfer) -> dict[str, Any]:
@@ -195,13 +196,12 @@ _COLUMNS_OF_A_TRANSFER = {
     "reverses": "bigint",
 }
 
-_WRITE_BALANCES = text(
-    "UPDATE ledger_accounts a SET balance = v.balance"
-    " FROM unnest(CAST(:ids AS bigint[]), CAST(:balances AS numeric[])) AS v(id, balance) WHERE a.id = v.id"
-)
-# One JSON document, which the driver need not escape item by item; numbers travel as text, so no float touches them.
-_INSERT = text(
-    f"INSERT INTO ledger_transfers ({', '.join(_COLUMNS_OF_A_TRANSFER)}) SELECT * FROM json_to_recordset(CAST(:rows AS json))"
+# Balances and transfers in one statement. JSON documents, which the driver need not escape item by item; numbers travel
+# as text, so no float touches them.
+_WRITE = text(
+    "WITH written AS (UPDATE ledger_accounts a SET balance = v.balance"
+    " FROM json_to_recordset(CAST(:balances AS json)) AS v(id bigint, balance numeric) WHERE a.id = v.id)"
+    f" INSERT INTO ledger_transfers ({', '.join(_COLUMNS_OF_A_TRANSFER)}) SELECT * FROM json_to_recordset(CAST(:transfers AS json))"
     f" AS v({', '.join(f'{name} {kind}' for name, kind in _COLUMNS_OF_A_TRANSFER.items())})"
 )
 

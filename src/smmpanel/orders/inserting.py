@@ -1,6 +1,6 @@
 """Writing placed orders: one statement per table, whatever their number."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,6 @@ from smmpanel.orders.models import OrderKind, OrderStatus
 _TAKE_IDS = text("SELECT nextval('orders_id_seq') FROM generate_series(1, :number)")
 
 _COLUMNS = {
-    "id": "bigint",
     "user_id": "bigint",
     "service_id": "bigint",
     "api_key_id": "bigint",
@@ -35,9 +34,12 @@ _COLUMNS = {
 }
 # One JSON document instead of an array per column: the driver escapes arrays of text slowly, and terms are full of quotes.
 _INSERT = text(
-    f"INSERT INTO orders ({', '.join(_COLUMNS)}, currency, created_at, due_at) SELECT v.*, :currency, :now, :now"
-    f" FROM json_to_recordset(CAST(:rows AS json)) AS v({', '.join(f'{name} {kind}' for name, kind in _COLUMNS.items())})"
-    " ORDER BY v.id"
+    f"INSERT INTO orders (id, {', '.join(_COLUMNS)}, currency, created_at, due_at)"
+    f" SELECT COALESCE(v.id, nextval('orders_id_seq')), {', '.join(f'v.{name}' for name in _COLUMNS)}, :currency, :now, :now"
+    # Sorted before ids are taken: they rise in the order in which the orders were given.
+    " FROM (SELECT * FROM json_to_recordset(CAST(:rows AS json))"
+    f" AS r(place int, id bigint, {', '.join(f'{name} {kind}' for name, kind in _COLUMNS.items())}) ORDER BY place OFFSET 0) v"
+    " RETURNING id"
 )
 _INSERT_DRIPS = text(
     "INSERT INTO drip_feeds (order_id, state, runs, interval_minutes, quantity_per_run, next_run_at)"
@@ -51,10 +53,18 @@ async def take_order_ids(session: AsyncSession, number: int) -> list[int]:
     return sorted((await session.scalars(_TAKE_IDS, {"number": number})).all())
 
 
-async def insert_orders(session: AsyncSession, placed: Mapping[int, Draft], *, currency: str, now: datetime) -> None:
-    """Insert orders under the ids given, and the schedules of drip-feeds."""
-    rows = orjson.dumps([_row(order_id, one) for order_id, one in placed.items()])
-    await session.execute(_INSERT, {"rows": rows.decode(), "currency": currency, "now": now})
+async def insert_orders(
+    session: AsyncSession, drafts: Sequence[Draft], *, ids: Sequence[int] | None, currency: str, now: datetime
+) -> dict[int, Draft]:
+    """Insert orders, and the schedules of drip-feeds, and return them by their ids, which rise in the order given.
+
+    `ids` are those that were taken for them before, ascending; otherwise they get theirs now.
+    """
+    rows = orjson.dumps(
+        [{"place": place, "id": ids[place] if ids else None, **_row(one)} for place, one in enumerate(drafts)]
+    )
+    written = await session.scalars(_INSERT, {"rows": rows.decode(), "currency": currency, "now": now})
+    placed = dict(zip(sorted(written), drafts, strict=True))
     drips = {order_id: one for order_id, one in placed.items() if one.kind is OrderKind.DRIP}
     if drips:
         contents = [one.content for one in drips.values()]
@@ -66,14 +76,14 @@ async def insert_orders(session: AsyncSession, placed: Mapping[int, Draft], *, c
             "quantities": [content.run_quantity for content in contents],
         }
         await session.execute(_INSERT_DRIPS, {**schedule, "now": now})
+    return placed
 
 
-def _row(order_id: int, one: Draft) -> dict[str, Any]:
+def _row(one: Draft) -> dict[str, Any]:
     order, content = one.order, one.content
     # A drip-feed goes nowhere itself: its runs do.
     route = one.route if one.kind is not OrderKind.DRIP else None
     return {
-        "id": order_id,
         "user_id": order.user_id,
         "service_id": order.service_id,
         "api_key_id": order.api_key_id,

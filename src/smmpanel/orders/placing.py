@@ -4,7 +4,7 @@ Set-based from end to end: a single order is a list of one, a mass order of 10,0
 places together what arrived together. Locks are taken in the house's order: guarded links, wallets, rows of our own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -80,15 +80,24 @@ async def place_order(session: AsyncSession, order: NewOrder, *, currency: str, 
 
 
 async def place_orders(
-    session: AsyncSession, orders: Sequence[NewOrder], *, currency: str, now: datetime, dry_run: bool = False
+    session: AsyncSession,
+    orders: Sequence[NewOrder],
+    *,
+    currency: str,
+    now: datetime,
+    dry_run: bool = False,
+    states: Mapping[int, AccountState] | None = None,
 ) -> list[Answer]:
     """Place all orders that can be, in the order given, and say for each: placed, or why not.
 
     An order is paid in full when it is placed; what a wallet does not cover is refused and changes nothing. With `dry_run`
-    the answers are the same except that order ids are zero, and nothing is written.
+    the answers are the same except that order ids are zero, and nothing is written. `states` are those of the buyers'
+    accounts, where this transaction has read them already.
     """
     batch = _Batch(currency, now)
-    await _check(session, batch, orders)
+    if states is None:
+        states = await _account_states(session, {order.user_id for order in orders})
+    await _check(session, batch, orders, states)
     # What is locked may have to be made first: accounts, counters. A dry run leaves not even those.
     savepoint = await session.begin_nested() if dry_run else None
     busy = await busy_links(session, batch.drafts.values())
@@ -106,9 +115,10 @@ async def place_orders(
     return [batch.answers[index] for index in range(len(orders))]
 
 
-async def _check(session: AsyncSession, batch: _Batch, orders: Sequence[NewOrder]) -> None:
+async def _check(
+    session: AsyncSession, batch: _Batch, orders: Sequence[NewOrder], states: Mapping[int, AccountState]
+) -> None:
     """Validate and price everything; what fails is answered, the rest becomes drafts."""
-    states = await _account_states(session, {order.user_id for order in orders})
     pairs = list({(order.user_id, order.service_id) for order in orders})
     terms = await sale_terms(session, pairs)
     routes = await routes_for(session, list({service_id for _, service_id in pairs}), batch.currency)
@@ -203,11 +213,15 @@ def _refusal(
 
 
 async def _write(session: AsyncSession, batch: _Batch, accounts: dict[int, UserAccounts], spends: DailySpends) -> None:
-    ids = dict(zip(batch.accepted, await take_order_ids(session, len(batch.accepted)), strict=True))
-    await _take_stock(session, batch, ids, spends)
-    placed = {ids[index]: one for index, one in batch.accepted.items()}
-    if placed:
-        await insert_orders(session, placed, currency=batch.currency, now=batch.now)
+    reserved = await _take_stock(session, batch, spends)
+    if batch.accepted:
+        placed = await insert_orders(
+            session,
+            list(batch.accepted.values()),
+            ids=[reserved[index] for index in batch.accepted] if reserved else None,
+            currency=batch.currency,
+            now=batch.now,
+        )
         locked = {side.id: side for both in accounts.values() for side in (both.wallet, both.held)}
         await post_fresh(
             session, locked, [_hold(order_id, one, accounts) for order_id, one in placed.items() if one.charge]
@@ -216,15 +230,19 @@ async def _write(session: AsyncSession, batch: _Batch, accounts: dict[int, UserA
         stock = [order_id for order_id, one in placed.items() if one.kind is OrderKind.STOCK]
         await hand_over(session, stock, now=batch.now)
         wake_for(session, placed.values())
-    for index, one in batch.accepted.items():
-        batch.answers[index] = Placed(ids[index], Money(one.charge, batch.currency))
+        for index, (order_id, one) in zip(batch.accepted, placed.items(), strict=True):
+            batch.answers[index] = Placed(order_id, Money(one.charge, batch.currency))
 
 
-async def _take_stock(session: AsyncSession, batch: _Batch, ids: dict[int, int], spends: DailySpends) -> None:
-    """Give stock orders their units; those that come too late are refused, and nothing of theirs has been written yet."""
+async def _take_stock(session: AsyncSession, batch: _Batch, spends: DailySpends) -> dict[int, int]:
+    """Give stock orders their units; those that come too late are refused, and nothing of theirs has been written yet.
+
+    Units bear the ids of their orders, so if there are any, all orders of the batch get theirs here.
+    """
     stock = {index: one for index, one in batch.accepted.items() if one.kind is OrderKind.STOCK}
     if not stock:
-        return
+        return {}
+    ids = dict(zip(batch.accepted, await take_order_ids(session, len(batch.accepted)), strict=True))
     wants = {ids[index]: (one.order.service_id, one.content.quantity) for index, one in stock.items()}
     got = await claim_stock(session, wants, batch.now)
     for index, one in stock.items():
@@ -232,6 +250,7 @@ async def _take_stock(session: AsyncSession, batch: _Batch, ids: dict[int, int],
             del batch.accepted[index]
             spends.add(one.order, -one.charge)
             batch.answers[index] = OutOfStockError()
+    return ids
 
 
 def _hold(order_id: int, one: Draft, accounts: dict[int, UserAccounts]) -> Transfer:
