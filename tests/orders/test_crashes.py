@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from making import Shop, assert_books, attempts_of, staff, submit
 from smmpanel.accounts.access import Permission
@@ -39,11 +40,17 @@ async def has(shop: Shop, **counts: int) -> bool:
     return await status_counts(shop) == counts
 
 
+async def end_turns_of_the_dead(session: AsyncSession) -> None:
+    """What lapses by itself some time after a process died: its places at the provider, its turn to ask for states."""
+    await session.execute(text("UPDATE provider_leases SET expires_at = now()"))
+    await session.execute(text("UPDATE provider_throttles SET patient_since = NULL"))
+    await session.execute(text("DELETE FROM tracking_turns"))
+
+
 async def let_claims_lapse(shop: Shop) -> int:
     """What happens some minutes later: the claims of the dead run out, and so do their turns at the provider."""
     async with shop.db.transaction() as session:
-        await session.execute(text("UPDATE provider_leases SET expires_at = now()"))
-        await session.execute(text("UPDATE provider_throttles SET patient_since = NULL"))
+        await end_turns_of_the_dead(session)
         return await mark_lapsed(session, shop.panel.clock() + timedelta(minutes=10))
 
 
@@ -70,6 +77,7 @@ async def finish_and_prove(shop: Shop, ids: list[int]) -> None:
     assert sorted(row["link"] for row in theirs) == sorted(order.link for order in await shop.rows(ids))
     shop.sandbox.finish("all", "completed")
     async with shop.db.transaction() as session:
+        await end_turns_of_the_dead(session)
         await session.execute(
             text("UPDATE orders SET check_at = now() - interval '1 second' WHERE check_at IS NOT NULL")
         )
