@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from benchmarks.place import Place, end
 
 PAUSE_SECONDS = (0.3, 1.5)
-AGE_SECONDS = 6.0
+AGE_SECONDS = 15.0
 """Nothing younger is killed: a process that is still starting has nothing to lose."""
 LOOK_SECONDS = 0.1
 
