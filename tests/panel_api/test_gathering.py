@@ -186,7 +186,7 @@ class Cutter:
             while data := await reader.read(65536):
                 to_database.write(data)
                 await to_database.drain()
-                if self.armed and b"COMMIT" in data:
+                if self.armed and b"COMMIT\x00" in data:
                     self.armed, self.cut = False, self.cut + 1
                     dying.set()
 
