@@ -61,7 +61,7 @@ async def test_a_movement_changes_both_balances_once(db: Database) -> None:
         assert balances[wallet] == Decimal("5.999999")
         assert balances[held] == Decimal("4.000001")
         assert balances[revenue] is None
-        assert await panel_balance(session, revenue) == Decimal("-10")
+        assert await panel_balance(session, revenue) == Decimal(-10)
         assert await count(session) == 2
 
 
