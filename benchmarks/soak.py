@@ -118,7 +118,7 @@ class Soak:
         ports = [free_port() for _ in range(WEB_PROCESSES)]
         herd = Herd(place, self.rng)
         for port in ports:
-            herd.add("web", "serve", "--port", str(port))
+            herd.add("web", "serve", "--port", str(port), port=port)
         for _ in range(self.workers):
             herd.add("worker", "worker")
         for port in ports:
