@@ -198,12 +198,14 @@ class Cutter:
                 await writer.drain()
 
         tasks = [asyncio.create_task(outward()), asyncio.create_task(inward())]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for each in (writer, to_database):
-            each.close()
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            for each in (writer, to_database):
+                each.close()
+            await asyncio.gather(*tasks, writer.wait_closed(), to_database.wait_closed(), return_exceptions=True)
 
 
 @contextmanager
@@ -225,10 +227,10 @@ def cut_line(database_url):
     async def stop():
         server.close()
         own = asyncio.current_task()
-        for task in asyncio.all_tasks():
-            if task is not own:
-                task.cancel()
-        await asyncio.sleep(0.05)
+        others = [task for task in asyncio.all_tasks() if task is not own]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     run(stop())
     loop.call_soon_threadsafe(loop.stop)
