@@ -15,6 +15,7 @@ from smmpanel.panel_api.gathering import Gatherer
 from smmpanel.panel_api.reading import Fields
 
 PLACED_TOGETHER_MAX = 200
+PLACING_PAUSE_SECONDS = 0.002
 KNOWN_TOGETHER_MAX = 500
 
 
@@ -55,7 +56,9 @@ class Desk:
         self._pricing: Gatherer[Caller, Known] = Gatherer(
             self._know_prices_together, at_once=1, most=KNOWN_TOGETHER_MAX
         )
-        self._adding: Gatherer[AddCall, Placed] = Gatherer(self._add_together, at_once=1, most=PLACED_TOGETHER_MAX)
+        self._adding: Gatherer[AddCall, Placed] = Gatherer(
+            self._add_together, at_once=1, most=PLACED_TOGETHER_MAX, pause_seconds=PLACING_PAUSE_SECONDS
+        )
 
     async def know(self, caller: Caller) -> KeyHolder:
         """Return who is calling; raises a `PanelError` if they may not."""

@@ -1,7 +1,8 @@
 """Doing together what arrives together: while one group is at the database, the next one gathers.
 
-Nothing waits for a timer. A lone call goes at once; under load the groups grow by themselves, and a transaction is paid
-for by all who travel in it.
+A lone call goes at once. Under load the groups grow by themselves, and a transaction is paid for by all who travel in it:
+so where one is dear there can be a pause of a millisecond or two after a group of several, in which those who have just
+been answered call again and come along with those who waited. Otherwise they would be two camps that travel in turns.
 """
 
 import asyncio
@@ -12,6 +13,8 @@ from smmpanel.kernel.db import was_rolled_back
 
 A = TypeVar("A")
 B = TypeVar("B")
+PAUSED_AFTER = 4
+"""Calls in a group after which a pause is worth while."""
 RETRY_SECONDS = 20.0
 """How long the calls of a failed group are tried by themselves. What ails all of them must not be waited for by each."""
 
@@ -33,10 +36,12 @@ class Gatherer(Generic[A, B]):
         most: int,
         undone: Callable[[Exception], bool] = was_rolled_back,
         retry_seconds: float = RETRY_SECONDS,
+        pause_seconds: float = 0.0,
     ) -> None:
         self._work = work
         self._undone = undone
         self._retry_seconds = retry_seconds
+        self._pause_seconds = pause_seconds
         self._most = most
         self._free = at_once
         self._waiting: list[tuple[A, asyncio.Future[B]]] = []
@@ -60,6 +65,8 @@ class Gatherer(Generic[A, B]):
             while self._waiting:
                 group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 await self._do_group(group)
+                if self._pause_seconds and len(group) >= PAUSED_AFTER:
+                    await asyncio.sleep(self._pause_seconds)
         finally:
             self._free += 1
 
