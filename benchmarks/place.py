@@ -52,7 +52,8 @@ class Place:
             yield other
         finally:
             other.stop_children()
-            with psycopg.connect(self.postgres.url, dbname="postgres", autocommit=True) as connection:
+            # The superuser: a vacuum worker may be at it, whom the panel's role could not send away.
+            with psycopg.connect(self.postgres.admin_url, autocommit=True) as connection:
                 connection.execute(sql.SQL("DROP DATABASE {copy} WITH (FORCE)").format(**names))
 
     def environment(self, **more: str) -> dict[str, str]:
