@@ -8,6 +8,9 @@ PIP := $(BIN)/python -m pip install $(PIP_OPTIONS)
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 TESTS :=
+# What the style sheet, the scripts and the icons are made of: pages and code name the icons.
+FRONTEND := $(shell find frontend/css frontend/js frontend/build.py frontend/favicon.svg src/smmpanel -type f \
+	-not -path '*/web/static/*' -not -path '*/__pycache__/*')
 
 .PHONY: help run install test check format bench requirements clean
 .DEFAULT_GOAL := help
@@ -15,12 +18,12 @@ TESTS :=
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/.run ## start the panel on http://127.0.0.1:8000 (SMMPANEL_HOST, SMMPANEL_PORT, SMMPANEL_HOME)
+run: $(VENV)/.assets ## start the panel on http://127.0.0.1:8000 (SMMPANEL_HOST, SMMPANEL_PORT, SMMPANEL_HOME)
 	@exec $(BIN)/python -m smmpanel.entrypoints.supervisor
 
-install: $(VENV)/.run ## install the panel without starting it (for a service)
+install: $(VENV)/.assets ## install the panel without starting it (for a service)
 
-test: $(VENV)/.dev ## run the tests (TESTS="tests/ledger -k posting" for some)
+test: $(VENV)/.dev $(VENV)/.assets ## run the tests (TESTS="tests/ledger -k posting" for some)
 	$(BIN)/python -m pytest -n auto $(TESTS)
 
 check: $(VENV)/.dev ## check format, style, types and import rules
@@ -33,15 +36,17 @@ format: $(VENV)/.dev ## format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev ## measure, each figure against what this machine can do
+bench: $(VENV)/.dev $(VENV)/.assets ## measure, each figure against what this machine can do
 	$(BIN)/python -m benchmarks
 
 requirements: ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(COMPILE) --group build pyproject.toml -o requirements/run.txt
 	$(COMPILE) --group build --group dev --constraint requirements/run.txt pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --group node -o requirements/node.txt
 
 clean: ## remove the environment and caches; never the panel's data
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build frontend/node_modules \
+		src/smmpanel/web/static
 
 # Each stamp is written last: an installation that was broken off is done again.
 $(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/.made
@@ -53,6 +58,16 @@ $(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/.made
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@echo "Installing what checks and tests need ..."
 	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.npm: frontend/package-lock.json | $(VENV)/.run
+	@echo "Fetching fonts, icons and htmx ..."
+	@scripts/npm-ci --omit=dev
+	@touch $@
+
+$(VENV)/.assets: $(FRONTEND) $(VENV)/.npm $(VENV)/.run
+	@echo "Building the style sheet and the scripts ..."
+	@$(BIN)/python frontend/build.py --quiet
 	@touch $@
 
 $(VENV)/.made:

@@ -306,8 +306,8 @@ async def test_static_files_are_ours_and_kept_for_good(browser):
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert answer.headers["content-type"].split(";")[0] in {"text/css", "image/svg+xml"}
     for missing in (
-        "/static/panel.css",
-        "/static/panel.000000000000.css",
+        "/static/app.css",
+        "/static/app.000000000000.css",
         "/static/../pages.py",
         "/static/%2e%2e/pages.py",
     ):
