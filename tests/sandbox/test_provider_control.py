@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -111,3 +112,39 @@ def test_the_control_interface_says_what_it_knows(provider):
     with pytest.raises(httpx.HTTPStatusError) as refused:
         provider.control("GET", "nothing")
     assert refused.value.response.status_code == 404
+
+
+def test_the_providers_time_can_be_set_and_stopped(provider, client):
+    provider.configure(finish_after=3600.0)
+    begin = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    try:
+        provider.set_clock(begin, speed=0)
+        order = client.add()
+        assert client.ask("status", order=order)["status"] == "Pending"
+        assert provider.order(order)["accepted_at"] == begin.timestamp()
+        provider.set_clock(begin + timedelta(minutes=20))
+        assert client.ask("status", order=order)["status"] == "In progress"
+        with pytest.raises(httpx.HTTPStatusError, match="time does not go back"):
+            provider.set_clock(begin)
+        with pytest.raises(httpx.HTTPStatusError, match="must say its offset"):
+            provider.control("POST", "clock", {"at": "2026-05-01T12:00:00"})
+        with pytest.raises(httpx.HTTPStatusError, match="from 0 to 1000000"):
+            provider.set_clock(speed=-1)
+        stopped = provider.control("GET", "clock")
+        assert stopped == {"at": "2026-05-01T12:20:00+00:00", "speed": 0.0}
+        provider.set_clock(begin + timedelta(hours=2))
+        assert client.ask("status", order=order)["status"] == "Completed"
+    finally:
+        provider.reset()
+        provider.configure(finish_after=0.0)
+        provider.set_clock(datetime.now(UTC), speed=1)
+
+
+def test_a_fast_provider_finishes_orders_sooner(connect):
+    with SandboxProcess.start(services=20, finish_after=3600, speed=100_000) as sandbox:
+        client = connect(sandbox)
+        order = client.add()
+        time.sleep(0.2)
+
+        assert client.ask("status", order=order)["status"] == "Completed"
+        assert sandbox.control("GET", "clock")["speed"] == 100_000

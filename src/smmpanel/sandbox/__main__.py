@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--latency-ms", type=int, default=0, help="time it takes to answer")
     add("--latency-on", choices=LATENCY_ON, default="all", help="the actions that take that time")
     add("--finish-after", type=float, default=240.0, help="seconds until orders are done; 0: they never move")
+    add("--speed", type=float, default=1.0, help="seconds that pass for it in one of ours; 0: time stands still")
     add("--rate-limit", type=int, default=0, help="requests per minute; 0: no limit")
     add("--rate-limit-style", choices=RATE_LIMIT_STYLES, default="429", help="HTTP status of that refusal")
     add("--dialect", choices=DIALECTS, default="human", help="the engine whose words and forms it uses")

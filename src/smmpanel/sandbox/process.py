@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from queue import Empty, Queue
 from types import TracebackType
 from typing import Any, Self
@@ -130,6 +131,11 @@ class SandboxProcess:
     def configure(self, **settings: Any) -> None:
         """Change settings of the running sandbox, `balance` among them."""
         self.control("POST", "settings", settings)
+
+    def set_clock(self, at: datetime | None = None, *, speed: float | None = None) -> None:
+        """Make it another moment for the provider, let its time pass faster or slower, or both."""
+        said = {"at": None if at is None else at.isoformat(), "speed": speed}
+        self.control("POST", "clock", {name: value for name, value in said.items() if value is not None})
 
     def reset(self) -> None:
         """Forget orders, log, faults and numbers."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from smmpanel.kernel.money import plain
 from smmpanel.sandbox.provider_catalogue import Catalogue
+from smmpanel.sandbox.provider_clock import ProviderClock
 from smmpanel.sandbox.provider_errors import Refusal, error_text
 from smmpanel.sandbox.provider_faults import FaultScript, ending_from
 from smmpanel.sandbox.provider_fields import read_new_order
@@ -26,10 +27,11 @@ class Provider:
 
     def __init__(self, settings: ProviderSettings) -> None:
         self.settings = settings
+        self.clock = ProviderClock(settings.speed)
         self.clear()
 
     def clear(self) -> None:
-        """Begin again: no orders, faults, log or numbers; money and catalogue as at the start. Settings stay."""
+        """Begin again: no orders, faults, log or numbers; money and catalogue as at the start. Settings and time stay."""
         settings = self.settings
         self.catalogue = Catalogue.made(settings.services, seed=settings.seed, currency=settings.currency)
         self.book = OrderBook(self.settings)
@@ -41,7 +43,7 @@ class Provider:
 
 @dataclass(slots=True)
 class Call:
-    """One request for an action. `now` is a steady clock, `at` the time of day."""
+    """One request for an action. `now` is the moment by the provider's clock, by which orders move; `at` goes on record."""
 
     params: Mapping[str, str]
     dialect: str

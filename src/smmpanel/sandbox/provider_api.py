@@ -129,14 +129,15 @@ def answer_api(provider: Provider, exchange: Exchange) -> None:
     known = action if action in ACTIONS else "unknown"
     stats, settings = provider.stats, provider.settings
     exchange.on_end = stats.enter(known)
-    now = time.monotonic()
     if settings.rate_limit:
-        wait_seconds = provider.limiter.wait_seconds(settings.rate_limit, now)
+        # A limit is about our load, so it counts seconds outside, however fast the provider's own time runs.
+        wait_seconds = provider.limiter.wait_seconds(settings.rate_limit, time.monotonic())
         if wait_seconds > 0:
             stats.refusals["Too many requests"] += 1
             throttle(exchange, wait_seconds=wait_seconds, style=settings.rate_limit_style, dialect=settings.dialect)
             return
-    call = Call(params, settings.dialect, now, time.time())
+    moment = provider.clock.now()
+    call = Call(params, settings.dialect, moment, moment)
     fault = None
     try:
         fault = _find_fault(provider, action, params)

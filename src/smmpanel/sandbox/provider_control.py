@@ -11,14 +11,15 @@
 | POST `refills/ID` | `status`: what this refill says from now on |
 | GET, POST, DELETE `faults` · DELETE `faults/ID` | the fault script |
 | GET, POST `settings` | see `provider_settings.py`; `balance` too |
+| GET, POST `clock` | the provider's time: `at` makes it that moment, `speed` lets it pass so many times as fast (0: not at all) |
 | POST, DELETE `services/ID` | change fields of a service; take it off the list |
 | GET `words` | every kind of fault, variant, outcome, meaning and dialect |
 | POST `reset` | forget orders, log, faults and numbers; money and catalogue as at the start; settings stay |
 """
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import parse_qsl
@@ -28,6 +29,7 @@ import orjson
 from smmpanel.kernel.money import plain
 from smmpanel.sandbox.http_server import Exchange
 from smmpanel.sandbox.provider_actions import Provider
+from smmpanel.sandbox.provider_clock import moment_from
 from smmpanel.sandbox.provider_errors import DIALECTS, MEANINGS, wordings
 from smmpanel.sandbox.provider_faults import EITHER, KINDS, read_rule
 from smmpanel.sandbox.provider_log import LogRow
@@ -50,7 +52,7 @@ def _paging(query: dict[str, str]) -> tuple[int, int]:
 
 def _stats(provider: Provider, _query: Fields, _body: Fields) -> Any:
     book = provider.book
-    book.settle(time.monotonic())
+    book.settle(provider.clock.now())
     return {
         **provider.stats.row(),
         "orders": len(book.rows),
@@ -72,7 +74,7 @@ def _reads(provider: Provider, _query: Fields, _body: Fields) -> list[LogRow]:
 
 def _orders(provider: Provider, query: Fields, _body: Fields) -> Any:
     after, limit = _paging(query)
-    now = time.monotonic()
+    now = provider.clock.now()
     provider.book.settle(now)
     return [order_row(provider.book, order, now) for order in provider.book.rows[after : after + limit]]
 
@@ -80,14 +82,14 @@ def _orders(provider: Provider, query: Fields, _body: Fields) -> Any:
 def _orders_stream(provider: Provider) -> Iterator[bytes]:
     book = provider.book
     for start in range(0, len(book.rows), _CHUNK_ROWS):
-        now = time.monotonic()
+        now = provider.clock.now()
         book.settle(now)
         part = (order_row(book, order, now) for order in book.rows[start : start + _CHUNK_ROWS])
         yield b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in part)
 
 
 def _one_order(provider: Provider, ref: str) -> Any:
-    now = time.monotonic()
+    now = provider.clock.now()
     provider.book.settle(now)
     return order_row(provider.book, provider.book.by_ref[ref], now)
 
@@ -101,7 +103,7 @@ def _meant(provider: Provider, body: Fields) -> list[Order]:
 
 
 def _outcome(provider: Provider, _query: Fields, body: Fields) -> Any:
-    now = time.monotonic()
+    now = provider.clock.now()
     provider.book.settle(now)
     orders = _meant(provider, body)
     remains = None if body.get("remains") is None else str(body["remains"])
@@ -150,6 +152,24 @@ def _change_settings(provider: Provider, query: Fields, body: Fields) -> Any:
     return _settings(provider, query, body)
 
 
+def _clock(provider: Provider, _query: Fields, _body: Fields) -> Any:
+    at = datetime.fromtimestamp(provider.clock.now(), UTC)
+    return {"at": at.isoformat(), "speed": provider.clock.speed}
+
+
+def _set_clock(provider: Provider, query: Fields, body: Fields) -> Any:
+    clock = provider.clock
+    if "at" in body:
+        moment = moment_from(body["at"])
+        if provider.book.rows and moment < clock.now():
+            raise ValueError("time does not go back once there are orders")
+        clock.set(moment)
+    if "speed" in body:
+        clock.run_at(body["speed"])
+    provider.book.settle(clock.now())
+    return _clock(provider, query, body)
+
+
 def _words(_provider: Provider, _query: Fields, _body: Fields) -> Any:
     return {
         "kinds": {kind: ["before", "after"] if kind in EITHER else [when] for kind, when in KINDS.items()},
@@ -177,6 +197,8 @@ _CALLS: dict[tuple[str, str], Callable[[Provider, Fields, Fields], Any]] = {
     ("DELETE", "faults"): _clear_faults,
     ("GET", "settings"): _settings,
     ("POST", "settings"): _change_settings,
+    ("GET", "clock"): _clock,
+    ("POST", "clock"): _set_clock,
     ("GET", "words"): _words,
     ("POST", "reset"): _reset,
 }

@@ -1,6 +1,6 @@
 """Everything about the fake provider that can be chosen at the start; most of it also while it runs."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from smmpanel.sandbox.provider_errors import DIALECTS
@@ -22,6 +22,8 @@ class ProviderSettings:
     latency_on: str = "all"
     finish_after: float = 240.0
     """Seconds in which every order is done; each takes between half of it and all of it. 0: none moves by itself."""
+    speed: float = 1.0
+    """How many seconds pass for the provider in one of ours; the control call `clock` changes it."""
     rate_limit: int = 0
     """Requests per minute; 0 means no limit."""
     rate_limit_style: str = "429"
@@ -35,16 +37,16 @@ class ProviderSettings:
 
     def change(self, changes: dict[str, Any]) -> None:
         """Change settings of a running sandbox; raises `ValueError` for what is unknown, fixed or impossible."""
-        changeable = {item.name for item in fields(self)} - {"services", "seed", "balance", "first_order_id"}
+        changeable = {item.name for item in fields(self)} - {"services", "seed", "balance", "speed", "first_order_id"}
         for name, value in changes.items():
             if name not in changeable:
                 raise ValueError(f"{name} cannot be changed")
             kept = type(getattr(self, name))
             if not isinstance(value, (int, float) if kept is float else kept):
                 raise ValueError(f"{name} must be {kept.__name__}")  # noqa: TRY004 - one kind of error for one kind of mistake
+        replace(self, **changes).check()
         for name, value in changes.items():
             setattr(self, name, value)
-        self.check()
 
     def check(self) -> None:
         """Raise `ValueError` if a value is not one of its few."""
