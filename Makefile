@@ -23,7 +23,8 @@ run: $(VENV)/.assets ## start the panel on http://127.0.0.1:8000 (SMMPANEL_HOST,
 
 install: $(VENV)/.assets ## install the panel without starting it (for a service)
 
-test: $(VENV)/.dev $(VENV)/.assets ## run the tests (TESTS="tests/ledger -k posting" for some)
+test: $(VENV)/.dev $(VENV)/.npm-dev $(VENV)/.assets ## run the tests (TESTS="tests/ledger -k posting" for some)
+	@scripts/install-chromium >/dev/null
 	$(BIN)/python -m pytest -n auto $(TESTS)
 
 check: $(VENV)/.dev ## check format, style, types and import rules
@@ -63,6 +64,10 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 $(VENV)/.npm: frontend/package-lock.json | $(VENV)/.run
 	@echo "Fetching fonts, icons and htmx ..."
 	@scripts/npm-ci --omit=dev
+	@touch $@
+
+$(VENV)/.npm-dev: $(VENV)/.npm
+	@scripts/npm-ci
 	@touch $@
 
 $(VENV)/.assets: $(FRONTEND) $(VENV)/.npm $(VENV)/.run
