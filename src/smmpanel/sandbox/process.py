@@ -47,6 +47,8 @@ class SandboxProcess:
             [sys.executable, "-m", "smmpanel.sandbox", "provider", *flags],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            # A Ctrl-C on the terminal is for whoever started us: they say when we stop.
+            start_new_session=True,
         )
         line = _first_line(process)
         if line is None:

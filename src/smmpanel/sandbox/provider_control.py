@@ -159,13 +159,13 @@ def _clock(provider: Provider, _query: Fields, _body: Fields) -> Any:
 
 def _set_clock(provider: Provider, query: Fields, body: Fields) -> Any:
     clock = provider.clock
-    if "at" in body:
-        moment = moment_from(body["at"])
-        if provider.book.rows and moment < clock.now():
-            raise ValueError("time does not go back once there are orders")
-        clock.set(moment)
+    moment = moment_from(body["at"]) if "at" in body else None
+    if moment is not None and provider.book.rows and moment < clock.now():
+        raise ValueError("time does not go back once there are orders")
     if "speed" in body:
         clock.run_at(body["speed"])
+    if moment is not None:
+        clock.set(moment)
     provider.book.settle(clock.now())
     return _clock(provider, query, body)
 
