@@ -45,6 +45,17 @@ class User(Base):
     __table_args__ = (
         Index("uq_users_username_lower", func.lower(text("username")), unique=True),
         Index("uq_users_email_lower", func.lower(text("email")), unique=True),
+        # For what staff type: the beginning of a name or an address, whatever the database sorts by.
+        Index(
+            "ix_users_username_search",
+            func.lower(text("username")).label("username_lower"),
+            postgresql_ops={"username_lower": "text_pattern_ops"},
+        ),
+        Index(
+            "ix_users_email_search",
+            func.lower(text("email")).label("email_lower"),
+            postgresql_ops={"email_lower": "text_pattern_ops"},
+        ),
         Index("ix_users_staff", "role", postgresql_where=text("role <> 'customer'")),
         Index("ix_users_not_active", "state", postgresql_where=text("state <> 'active'")),
     )
@@ -63,6 +74,7 @@ class User(Base):
     language: Mapped[str] = mapped_column(String, server_default="en", default="en")
     time_zone: Mapped[str] = mapped_column(String, server_default="UTC", default="UTC")
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    email_verified_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     password_changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
@@ -103,6 +115,25 @@ class LoginSession(Base):
     last_seen_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    acted_by: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
+    """The staff member who opened this session to see the panel as its user does."""
+
+
+class MailedToken(Base):
+    """A link that was sent by e-mail: good once, for a while, for one purpose. Only its hash is kept."""
+
+    __tablename__ = "mailed_tokens"
+    __table_args__ = (Index("ix_mailed_tokens_user_id", "user_id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
+    purpose: Mapped[str] = mapped_column(String)
+    """`reset` or `verify`."""
+    email: Mapped[str] = mapped_column(String)
+    """Where it was sent: it is worth nothing once the account has another address."""
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+    used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class AttemptCounter(Base):

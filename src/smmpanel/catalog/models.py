@@ -186,6 +186,33 @@ class CustomRate(Base):
     rate: Mapped[Decimal] = mapped_column(RATE)
 
 
+class Favourite(Base):
+    """A service that a user keeps at hand."""
+
+    __tablename__ = "favourites"
+
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    service_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("services.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    added_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class ServiceTiming(Base):
+    """How long a service has taken lately, measured from orders that were completed."""
+
+    __tablename__ = "service_timings"
+
+    service_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("services.id", ondelete="CASCADE"), primary_key=True
+    )
+    sample: Mapped[int] = mapped_column(Integer)
+    """How many orders were measured."""
+    median_seconds: Mapped[int] = mapped_column(Integer)
+    """From placing to completion, of the order in the middle."""
+    measured_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
 class StockItem(Base):
     """One unit of a stock service: sold once, readable only by its buyer."""
 

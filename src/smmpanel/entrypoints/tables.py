@@ -7,7 +7,8 @@ import smmpanel.kernel.options
 import smmpanel.ledger.models
 import smmpanel.notifications.models
 import smmpanel.orders.models
-import smmpanel.providers.models  # noqa: F401
+import smmpanel.providers.models
+import smmpanel.reports.models  # noqa: F401
 from smmpanel.kernel.db import Base
 
 metadata = Base.metadata

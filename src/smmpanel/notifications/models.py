@@ -1,10 +1,10 @@
-"""What staff must be told: one row for each thing that is wrong, from when it was noticed until it is over."""
+"""What staff must be told, one row for each thing that is wrong, and what users are told of their own affairs."""
 
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Enum, Identity, Index, Integer, String, func, text
+from sqlalchemy import BigInteger, DateTime, Enum, ForeignKey, Identity, Index, Integer, String, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -17,6 +17,29 @@ class AlertLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     CRITICAL = "critical"
+
+
+class Notification(Base):
+    """Something that a user is told: kept until they have read it, and for a while after."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (
+        Index("uq_notifications_key", "user_id", "key", unique=True),
+        Index("ix_notifications_user", "user_id", "id"),
+        Index("ix_notifications_unread", "user_id", postgresql_where=text("read_at IS NULL")),
+        Index("ix_notifications_created_at", "created_at"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
+    key: Mapped[str] = mapped_column(String)
+    """What it tells, once: a fact that is told twice is still one notification."""
+    kind: Mapped[str] = mapped_column(String)
+    fields: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    """What its sentence is made from, in the reader's language, when it is shown."""
+    href: Mapped[str] = mapped_column(String, server_default="")
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    read_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class Alert(Base):

@@ -84,6 +84,10 @@ class Order(Base):
         ),
         Index("ix_orders_user", "user_id", "id"),
         Index("ix_orders_status", "status", "id"),
+        # A customer's tabs. Nearly all orders are completed, and those are found through the index above.
+        Index("ix_orders_user_status", "user_id", "status", "id", postgresql_where=text("status <> 'completed'")),
+        # Orders lie in the order of their making, so this costs next to nothing.
+        Index("ix_orders_created_at", "created_at", postgresql_using="brin"),
         Index("ix_orders_service", "service_id", "id"),
         Index("uq_orders_key", "user_id", "key", unique=True, postgresql_where=text("key IS NOT NULL")),
         # The submission queue and the tracking queue.
