@@ -1,0 +1,29 @@
+"""Every page that somebody can look at: photographed by `make screenshots`, and checked by test_every_page.py.
+
+Whoever adds a page adds a line here.
+"""
+
+from dataclasses import dataclass
+
+VISITOR, CUSTOMER, ADMIN = "visitor", "customer", "admin"
+ROLES = (VISITOR, CUSTOMER, ADMIN)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A page: what its pictures are called, where it is, and for whom."""
+
+    name: str
+    path: str
+    role: str
+    status: int = 200
+    first_link: str = ""
+    """For pages of one thing: a selector; its first link on `path` is followed. Such pages need a panel with data."""
+
+
+EVERY_PAGE = (
+    Shown("sign-in", "/sign-in", VISITOR),
+    Shown("home", "/", CUSTOMER),
+    Shown("admin-home", "/", ADMIN),
+    Shown("not-found", "/no-such-page", VISITOR, status=404),
+)
