@@ -8,11 +8,12 @@ PIP := $(BIN)/python -m pip install $(PIP_OPTIONS)
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 TESTS :=
+SHOTS :=
 # What the style sheet, the scripts and the icons are made of: pages and code name the icons.
 FRONTEND := $(shell find frontend/css frontend/js frontend/build.py frontend/favicon.svg src/smmpanel -type f \
 	-not -path '*/web/static/*' -not -path '*/__pycache__/*')
 
-.PHONY: help run install test check format bench requirements clean
+.PHONY: help run install test check format bench screenshots requirements clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -39,6 +40,10 @@ format: $(VENV)/.dev ## format the code and mend what can be mended
 
 bench: $(VENV)/.dev $(VENV)/.assets ## measure, each figure against what this machine can do
 	$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/.dev $(VENV)/.npm-dev $(VENV)/.assets ## photograph and check every page (SHOTS="--only orders" for some)
+	@scripts/install-chromium >/dev/null
+	@PYTHONPATH=tests $(BIN)/python -m browser.screenshots $(SHOTS)
 
 requirements: ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(COMPILE) --group build pyproject.toml -o requirements/run.txt
