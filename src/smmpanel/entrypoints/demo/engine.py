@@ -1,0 +1,44 @@
+"""One turn of the engine: the panel's own jobs, run for whatever is due at the moment that the panel's clock tells."""
+
+from sqlalchemy import text
+
+from smmpanel.kernel.panel import Panel
+from smmpanel.orders.asking_refills import work_refills
+from smmpanel.orders.dripping import start_due_runs
+from smmpanel.orders.reconciling import reconcile
+from smmpanel.orders.sending_cancels import send_cancels
+from smmpanel.orders.submission import submit_pending
+from smmpanel.orders.tracking import track_provider
+from smmpanel.orders.tracking_subscriptions import track_subscriptions
+
+# What the periodic jobs look for, in one statement.
+_DUE = text(
+    "SELECT EXISTS (SELECT FROM drip_feeds WHERE (state = 'active' AND next_run_at <= :now) OR state = 'finishing') AS drips,"
+    " EXISTS (SELECT FROM orders WHERE status = 'pending' AND provider_id = :provider AND due_at <= :now) AS orders,"
+    " EXISTS (SELECT FROM cancel_requests WHERE state = 'requested' AND due_at <= :now) AS cancels,"
+    " EXISTS (SELECT FROM refills WHERE state IN ('pending', 'in_progress') AND due_at <= :now) AS refills,"
+    " EXISTS (SELECT FROM orders WHERE provider_id = :provider AND check_at <= :now AND kind <> 'subscription') AS reports,"
+    " EXISTS (SELECT FROM orders WHERE provider_id = :provider AND check_at <= :now AND kind = 'subscription') AS posts,"
+    " EXISTS (SELECT FROM orders o JOIN order_attempts a ON a.order_id = o.id"
+    "  WHERE o.unconfirmed AND a.balance_after IS NULL AND a.outcome = 'unknown') AS doubts"
+)
+
+
+async def turn(panel: Panel, provider_id: int) -> None:
+    """Do what workers would do now, in one round; what that makes due waits for the next turn."""
+    async with panel.db.transaction() as session:
+        due = (await session.execute(_DUE, {"provider": provider_id, "now": panel.clock()})).one()
+    if due.drips:
+        await start_due_runs.function(panel)
+    if due.orders or due.drips:
+        await submit_pending.function(panel, provider_id=provider_id)
+    if due.cancels:
+        await send_cancels.function(panel, provider_id=provider_id)
+    if due.refills:
+        await work_refills.function(panel, provider_id=provider_id)
+    if due.reports:
+        await track_provider.function(panel, provider_id=provider_id)
+    if due.posts:
+        await track_subscriptions.function(panel, provider_id=provider_id)
+    if due.doubts:
+        await reconcile.function(panel, provider_id=provider_id)
