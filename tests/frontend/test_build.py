@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-BUILD = Path(__file__).parents[2] / "frontend" / "build.py"
+FRONTEND = Path(__file__).parents[2] / "frontend"
+BUILD = FRONTEND / "build.py"
+LOCK = FRONTEND / "package-lock.json"
 # The design guide's shares, in bytes, as they travel.
 BUDGET = {"app.css": 16_384, "app.js": 10_240, "icons.svg": 10_240, "htmx.js": 12_288, "geist-latin.woff2": 30_720}
 
@@ -92,3 +94,12 @@ def test_the_sprite_has_a_symbol_for_each_icon(builder):
 def test_an_icon_that_does_not_exist_fails_the_build(builder):
     with pytest.raises(builder.BuildError, match=r"no icons called brand:nowhere, no-such-icon\."):
         builder.sprite(["brand:nowhere", "no-such-icon", "wallet"])
+
+
+def test_the_lock_pins_every_package_and_names_no_place_to_fetch_it_from():
+    lock = json.loads(LOCK.read_text())
+    packages = {name: each for name, each in lock["packages"].items() if name}
+
+    assert {"node_modules/htmx.org", "node_modules/axe-core"} <= packages.keys()
+    assert [name for name, each in packages.items() if not each["integrity"].startswith("sha512-")] == []
+    assert [name for name, each in packages.items() if "resolved" in each] == []
