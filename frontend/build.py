@@ -51,6 +51,8 @@ ICON_PATTERNS = tuple(
         r"""["'](brand:[a-z0-9-]+)["']""",
     )
 )
+# Icons that only data picks are listed in a comment: {# icons: globe link #} in a page, # icons: globe link in code.
+LISTED = re.compile(r"#\s*icons:((?:[ ,]+(?:brand:)?[a-z0-9-]+)+)")
 
 
 class BuildError(Exception):
@@ -90,7 +92,13 @@ class Folder:
 
 def icons_named(sources: tuple[tuple[Path, str], ...] = ICON_SOURCES) -> list[str]:
     """Return the icons that pages and scripts name, in order."""
-    return sorted({name for text in _texts(sources) for pattern in ICON_PATTERNS for name in pattern.findall(text)})
+    found: set[str] = set()
+    for text in _texts(sources):
+        for pattern in ICON_PATTERNS:
+            found.update(pattern.findall(text))
+        for listed in LISTED.findall(text):
+            found.update(listed.replace(",", " ").split())
+    return sorted(found)
 
 
 def sprite(names: list[str]) -> bytes:

@@ -69,14 +69,18 @@ def test_scripts_need_no_eval(built, builder):
 
 def test_icons_are_found_wherever_they_are_named(builder, tmp_path):
     (tmp_path / "page.html").write_text("""{{ icon("wallet") }} {{ ui.empty(ico="inbox", title="x") }}""")
+    (tmp_path / "picked.html").write_text("{# icons: globe, brand:x link #} {{ icon(found) }}")
     (tmp_path / "shell.py").write_text(
         """Item(icon="house"), {"icon": "users"}, PLATFORMS = ["brand:tiktok"], icons="no" """
     )
 
     assert builder.icons_named(((tmp_path, "*.html"), (tmp_path, "*.py"))) == [
         "brand:tiktok",
+        "brand:x",
+        "globe",
         "house",
         "inbox",
+        "link",
         "users",
         "wallet",
     ]

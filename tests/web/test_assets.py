@@ -18,8 +18,9 @@ def folder(tmp_path):
     (tmp_path / "app.abc.css.br").write_bytes(brotli.compress(CSS))
     (tmp_path / "app.abc.css.gz").write_bytes(gzip.compress(CSS))
     (tmp_path / "face.def.woff2").write_bytes(b"wOF2")
-    names = {"app.css": "app.abc.css", "face.woff2": "face.def.woff2"}
-    (tmp_path / "manifest.json").write_text(json.dumps({"files": names, "icons": ["wallet"]}))
+    (tmp_path / "icons.123.svg").write_bytes(b"<svg/>")
+    names = {"app.css": "app.abc.css", "icons.svg": "icons.123.svg", "face.woff2": "face.def.woff2"}
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": names, "icons": ["brand:x", "wallet"]}))
     return tmp_path
 
 
@@ -87,9 +88,16 @@ def test_files_are_asked_for_by_their_plain_names(folder):
     assets = Assets(folder)
 
     assert assets.address("app.css") == "/static/app.abc.css"
-    assert assets.icons == {"wallet"}
     with pytest.raises(KeyError):
         assets.address("other.css")
+
+
+def test_an_icon_that_is_not_in_the_sprite_is_noticed(folder):
+    assets = Assets(folder)
+
+    assert assets.icon_address("brand:x") == "/static/icons.123.svg#i-brand-x"
+    with pytest.raises(KeyError, match="the icon house is not in the sprite"):
+        assets.icon_address("house")
 
 
 @pytest.mark.parametrize("missing", ["manifest.json", "app.abc.css"])

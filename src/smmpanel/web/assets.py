@@ -46,6 +46,12 @@ class Assets:
         """Return the address of a file by its plain name; a name that there is not is a mistake in a template."""
         return f"{STATIC_PATH}/{self._names[name]}"
 
+    def icon_address(self, name: str) -> str:
+        """Return the address of an icon in the sprite; one that the build did not find named anywhere is a mistake."""
+        if name not in self.icons:
+            raise KeyError(f"the icon {name} is not in the sprite: name it as docs/howto/add-a-page.md says, and build")
+        return f"{self.address('icons.svg')}#i-{name.replace(':', '-')}"
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for a file."""
         await self._answer(scope)(scope, receive, send)
