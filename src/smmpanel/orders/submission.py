@@ -255,7 +255,8 @@ class _Submission:
 
 
 async def _all_done(calls: Collection[asyncio.Task[None]]) -> bool:
-    await asyncio.wait(list(calls))
+    if calls:  # they may have ended before this task began
+        await asyncio.wait(list(calls))
     return True
 
 

@@ -2,6 +2,8 @@
 
 from sqlalchemy import text
 
+from smmpanel.catalog.syncing import sync_all_daily
+from smmpanel.kernel.jobs import JOBS
 from smmpanel.kernel.panel import Panel
 from smmpanel.orders.asking_refills import work_refills
 from smmpanel.orders.dripping import start_due_runs
@@ -10,6 +12,10 @@ from smmpanel.orders.sending_cancels import send_cancels
 from smmpanel.orders.submission import submit_pending
 from smmpanel.orders.tracking import track_provider
 from smmpanel.orders.tracking_subscriptions import track_subscriptions
+
+FIGURES = "reports."
+FIELDS = 5
+"""Of a cron line; a sixth is seconds."""
 
 # What the periodic jobs look for, in one statement.
 _DUE = text(
@@ -24,8 +30,11 @@ _DUE = text(
 )
 
 
-async def turn(panel: Panel, provider_id: int) -> None:
-    """Do what workers would do now, in one round; what that makes due waits for the next turn."""
+async def turn(panel: Panel, provider_id: int, *, subscriptions: bool = False) -> None:
+    """Do what workers would do now, in one round; what that makes due waits for the next turn.
+
+    Subscriptions bring something new a few times a week, so they are looked at only when asked for.
+    """
     async with panel.db.transaction() as session:
         due = (await session.execute(_DUE, {"provider": provider_id, "now": panel.clock()})).one()
     if due.drips:
@@ -38,7 +47,22 @@ async def turn(panel: Panel, provider_id: int) -> None:
         await work_refills.function(panel, provider_id=provider_id)
     if due.reports:
         await track_provider.function(panel, provider_id=provider_id)
-    if due.posts:
+    if due.posts and subscriptions:
         await track_subscriptions.function(panel, provider_id=provider_id)
     if due.doubts:
         await reconcile.function(panel, provider_id=provider_id)
+
+
+async def make_figures(panel: Panel) -> None:
+    """Run the periodic jobs that work figures out from what happened, as far as they have to keep up with time."""
+    for declared in JOBS.values():
+        if declared.cron is not None and declared.name.startswith(FIGURES):
+            await declared.function(panel)
+
+
+async def do_chores(panel: Panel) -> None:
+    """Run every periodic job that is not about seconds once, so that nothing waits for its hour: a panel's whole night."""
+    for declared in JOBS.values():
+        # The list of the provider was compared a moment ago, in the panel's time.
+        if declared.cron is not None and len(declared.cron.split()) == FIELDS and declared is not sync_all_daily:
+            await declared.function(panel)

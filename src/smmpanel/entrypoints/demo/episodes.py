@@ -1,4 +1,4 @@
-"""What happens once or twice in four weeks: a drip-feed, a subscription, new rates, doubts, refills, a cancellation."""
+"""What happens once or twice: a drip-feed, a subscription, new rates, doubts, refills, a cancellation."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,7 +16,7 @@ from smmpanel.orders.refills import NotEligibleError, request_refill
 if TYPE_CHECKING:
     from smmpanel.entrypoints.demo.story import Story
 
-RUNS, RUN_EVERY = 10, timedelta(hours=12)
+RUNS, RUN_EVERY, RUN_QUANTITY = 10, timedelta(hours=12), 500
 RATES_CHANGED = 12
 NEW_RATES = (88, 93, 96, 106, 112, 125)
 """In percent of what the rate was."""
@@ -29,8 +29,9 @@ def plan_episodes(story: "Story") -> None:
     story.at(ends - timedelta(days=6), lambda: order_subscription(story))
     for days in (19, 8):
         story.at(ends - timedelta(days=days), lambda: follow_new_rates(story))
-    for back in (timedelta(days=20), timedelta(days=9), timedelta(minutes=70)):
-        story.at(ends - back, lambda: ask_refill(story))
+    for days in (20, 9):
+        story.at(ends - timedelta(days=days), lambda: ask_refill(story))
+    story.at(ends - timedelta(minutes=70), lambda: ask_refill(story, life=timedelta(hours=5)))
     story.at(ends - timedelta(days=5, minutes=7), lambda: order_in_vain(story))
     for hours in (20, 3):
         story.at(ends - timedelta(hours=hours), lambda: order_into_the_void(story))
@@ -40,7 +41,8 @@ def plan_episodes(story: "Story") -> None:
 async def order_drip(story: "Story") -> None:
     """The demo customer orders a drip-feed, of which some runs are still to come at the end."""
     article = _cheapest(one for one in story.shelf.plain() if one.dripfeed)
-    fields = article.fields(story.rng, story.unit / 5) | {
+    fields = article.fields(story.rng, story.unit) | {
+        "quantity": str(max(article.min, RUN_QUANTITY)),
         "runs": str(RUNS),
         "interval": str(RUN_EVERY // timedelta(minutes=1)),
     }
@@ -62,6 +64,8 @@ async def order_subscription(story: "Story") -> None:
         "posts": "12",
         "delay": "0",
     }
+    # Of the dialects of the API this is the one that lists the orders which a subscription has brought.
+    await story.upstream.add_fault("variant", action="status", variant="parents")
     await story.upstream.configure(finish_after=timedelta(days=16).total_seconds())
     await _order(story, article, fields)
     await turn(story.panel, story.provider_id)
@@ -75,9 +79,10 @@ async def follow_new_rates(story: "Story") -> None:
     await sync_services(story.panel, [story.provider_id])
 
 
-async def ask_refill(story: "Story") -> None:
-    """The demo customer asks for a refill of the latest order that may have one."""
+async def ask_refill(story: "Story", *, life: timedelta = timedelta(hours=6)) -> None:
+    """The demo customer asks for a refill of the latest order that may have one; the provider takes so long for it."""
     now = story.machine.now()
+    await story.upstream.configure(finish_after=life.total_seconds())
     for order_id, article in reversed(story.placed):
         if not article.refill:
             continue

@@ -18,6 +18,8 @@ class DemoNotes:
     preset: str
     password: str | None
     """For both accounts; `None` has them generated."""
+    days: int
+    """How long its history is."""
     provider_url: str
     provider_control: str
     provider_key: str

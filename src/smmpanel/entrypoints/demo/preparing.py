@@ -1,4 +1,4 @@
-"""Filling a demonstration's database: the panel, its provider and catalogue, its people, and their four weeks.
+"""Filling a demonstration's database: the panel, its provider and catalogue, its people, and their history.
 
 Run by the supervisor in place of the migrations, as `python -m smmpanel.entrypoints.demo.preparing`.
 """
@@ -8,13 +8,14 @@ import os
 import random
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import uvloop
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.access import Actor
 from smmpanel.accounts.api_keys import issue_key
@@ -27,7 +28,7 @@ from smmpanel.catalog.importing import fetch_catalogue, import_services
 from smmpanel.entrypoints.demo.notes import DemoNotes
 from smmpanel.entrypoints.demo.people import DEMO_USERNAME, OTHERS, Customer
 from smmpanel.entrypoints.demo.shelf import Shelf
-from smmpanel.entrypoints.demo.story import DAYS, Story
+from smmpanel.entrypoints.demo.story import Story
 from smmpanel.entrypoints.demo.time_machine import TimeMachine, another_time
 from smmpanel.entrypoints.demo.upstream import Upstream
 from smmpanel.entrypoints.explaining import explain
@@ -50,7 +51,7 @@ DOLLARS: Mapping[str, int] = {"USD": 1, "VND": 25_400, "NGN": 1_550, "IDR": 16_3
 """What a dollar is worth, to set the exchange rate by; where it is not listed, one of the panel's currency."""
 LOW_BALANCE = Decimal(300)
 DEAREST_DOLLARS = Decimal(9)
-FINISHED_WITHIN_SECONDS = 40.0
+FINISHED_WITHIN_SECONDS = 30.0
 """How long an order takes that a visitor places: it is looked at every 20 seconds while it is fresh."""
 SEED = 20
 
@@ -59,7 +60,7 @@ async def prepare(settings: Settings, url: str, notes: DemoNotes) -> None:
     """Make the panel and let it live through its history; prints who may sign in."""
     preset = load_preset(notes.preset)
     password = notes.password or random_text(PASSWORD_LENGTH)
-    begins = (datetime.now(UTC) - timedelta(days=DAYS)).replace(hour=0, minute=0, second=0, microsecond=0)
+    begins = (datetime.now(UTC) - timedelta(days=notes.days)).replace(hour=0, minute=0, second=0, microsecond=0)
     say("Preparing the database ...")
     await asyncio.to_thread(migrate, url)
     db = Database(url, pool_size=2)
@@ -72,7 +73,8 @@ async def prepare(settings: Settings, url: str, notes: DemoNotes) -> None:
                 await prepare_panel(mine, url, environ={}, preset=notes.preset)
                 async with open_panel(mine, url) as panel:
                     panel.db.wake_sink = None  # turns of the engine find what is due
-                    key = await _live(replace(panel, clock=machine.now), machine, upstream, notes, preset, password)
+                    maker = _Maker(replace(panel, clock=machine.now), machine, upstream, notes, preset, password)
+                    key = await maker.live()
         finally:
             await db.close()
         # From now on time is real, and what visitors order is done while they look.
@@ -81,91 +83,95 @@ async def prepare(settings: Settings, url: str, notes: DemoNotes) -> None:
     say(_welcome(preset, password, key, notes))
 
 
-async def _live(
-    panel: Panel, machine: TimeMachine, upstream: Upstream, notes: DemoNotes, preset: Preset, password: str
-) -> str:
-    unit = Decimal(DOLLARS.get(panel.currency, 1))
-    async with panel.db.transaction() as session:
-        admin = await user_named(session, ADMIN_USERNAME)
-    staff = Actor("user", admin.id, admin.username, Role.MASTER_ADMIN, frozenset())
-    say("Importing the provider's catalogue ...")
-    provider = await _connect(panel, notes, staff, unit)
-    upstream_list = await fetch_catalogue(panel, provider)
-    async with panel.db.transaction() as session:
-        imported = await import_services(
-            session, panel, provider, upstream_list, markup=preset.markup_percent, actor=staff, now=panel.clock()
-        )
-    say(f"{imported.added} services are on sale. Living through {DAYS} days ...")
-    demo, others, key_id, key = await _settle_in(panel, preset, password)
-    story = Story(
-        panel=panel,
-        machine=machine,
-        upstream=upstream,
-        provider_id=provider.id,
-        staff=staff,
-        shelf=await Shelf.read(panel.db, dearest=DEAREST_DOLLARS * unit),
-        unit=unit,
-        demo=demo,
-        demo_key_id=key_id,
-        others=others,
-        rng=random.Random(SEED),  # noqa: S311 - the same story each time is wanted
-        begins=machine.now(),
-        ends=datetime.now(UTC),
-    )
-    await story.live()
-    return key
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """What it takes to fill a panel."""
 
+    panel: Panel
+    """Its clock is the machine's."""
+    machine: TimeMachine
+    upstream: Upstream
+    notes: DemoNotes
+    preset: Preset
+    password: str
 
-async def _connect(panel: Panel, notes: DemoNotes, staff: Actor, unit: Decimal) -> Provider:
-    async with panel.db.transaction() as session:
-        provider = await add_provider(
-            session,
-            panel,
-            actor=staff,
-            slug="sandbox",
-            adapter="panel_v2",
-            api_key=notes.provider_key,
-            name="Sandbox",
-            alias="Provider 1",
-            base_url=notes.provider_url,
-            currency=PROVIDER_CURRENCY,
-            low_balance=LOW_BALANCE,
-        )
-        if panel.currency != PROVIDER_CURRENCY:
-            await set_rate(
-                session,
-                PROVIDER_CURRENCY,
-                panel.currency,
-                unit,
-                currency=panel.currency,
-                actor=staff,
-                now=panel.clock(),
+    async def live(self) -> str:
+        """Connect, import, sign up, and let the days pass; returns an API key of the demo customer's."""
+        panel = self.panel
+        unit = Decimal(DOLLARS.get(panel.currency, 1))
+        async with panel.db.transaction() as session:
+            admin = await user_named(session, ADMIN_USERNAME)
+        staff = Actor("user", admin.id, admin.username, Role.MASTER_ADMIN, frozenset())
+        say("Importing the provider's catalogue ...")
+        provider = await self._connect(staff, unit)
+        listed = await fetch_catalogue(panel, provider)
+        async with panel.db.transaction() as session:
+            imported = await import_services(
+                session, panel, provider, listed, markup=self.preset.markup_percent, actor=staff, now=panel.clock()
             )
-        return provider
+        say(f"{imported.added} services are on sale. Living through {self.notes.days} days ...")
+        demo, others, key_id, key = await self._settle_in()
+        story = Story(
+            panel=panel,
+            machine=self.machine,
+            upstream=self.upstream,
+            provider_id=provider.id,
+            staff=staff,
+            shelf=await Shelf.read(panel.db, dearest=DEAREST_DOLLARS * unit),
+            unit=unit,
+            demo=demo,
+            demo_key_id=key_id,
+            others=others,
+            rng=random.Random(SEED),  # noqa: S311 - the same story each time is wanted
+            begins=self.machine.now(),
+            ends=datetime.now(UTC),
+            days=self.notes.days,
+        )
+        await story.live()
+        return key
 
+    async def _connect(self, staff: Actor, unit: Decimal) -> Provider:
+        panel = self.panel
+        async with panel.db.transaction() as session:
+            provider = await add_provider(
+                session,
+                panel,
+                actor=staff,
+                slug="sandbox",
+                adapter="panel_v2",
+                api_key=self.notes.provider_key,
+                name="Sandbox",
+                alias="Provider 1",
+                base_url=self.notes.provider_url,
+                currency=PROVIDER_CURRENCY,
+                low_balance=LOW_BALANCE,
+            )
+            if panel.currency != PROVIDER_CURRENCY:
+                pair = (PROVIDER_CURRENCY, panel.currency, unit)
+                await set_rate(session, *pair, currency=panel.currency, actor=staff, now=panel.clock())
+            return provider
 
-async def _settle_in(panel: Panel, preset: Preset, password: str) -> tuple[Customer, list[Customer], int, str]:
-    """Have everybody sign up; returns the demo customer, the others, and an API key of the demo customer's."""
+    async def _settle_in(self) -> tuple[Customer, list[Customer], int, str]:
+        """Have everybody sign up; returns the demo customer, the others, and an API key of the demo customer's."""
+        async with self.panel.db.transaction() as session:
+            user = await self._sign_up(session, DEMO_USERNAME, self.password)
+            demo = Customer(user.id, user.username, Decimal(2))
+            key, text = await issue_key(session, self.panel.vault, user, "shop")
+            others = []
+            for place, name in enumerate(OTHERS):
+                other = await self._sign_up(session, name, random_text(PASSWORD_LENGTH))
+                others.append(Customer(other.id, other.username, Decimal(1 + place % 4)))
+        return demo, others, key.id, text
 
-    async def sign_up(username: str, password: str) -> User:
+    async def _sign_up(self, session: AsyncSession, username: str, password: str) -> User:
         return await register(
             session,
             username=username,
             email=f"{username}@example.com",
             password=password,
-            language=preset.language,
-            time_zone=preset.time_zone,
+            language=self.preset.language,
+            time_zone=self.preset.time_zone,
         )
-
-    async with panel.db.transaction() as session:
-        user = await sign_up(DEMO_USERNAME, password)
-        demo = Customer(user.id, user.username, Decimal(2))
-        key, text = await issue_key(session, panel.vault, user, "shop")
-        others = []
-        for place, name in enumerate(OTHERS):
-            other = await sign_up(name, random_text(PASSWORD_LENGTH))
-            others.append(Customer(other.id, other.username, Decimal(1 + place % 4)))
-    return demo, others, key.id, text
 
 
 def _welcome(preset: Preset, password: str, key: str, notes: DemoNotes) -> str:
@@ -192,7 +198,8 @@ def _welcome(preset: Preset, password: str, key: str, notes: DemoNotes) -> str:
 def main() -> None:
     """Prepare the panel that the environment names; exits with a code and a sentence if that fails."""
     settings = Settings()
-    configure_logging(settings.log_format, settings.log_level)
+    # Alerts about what went wrong long ago are part of the story.
+    configure_logging(settings.log_format, "error")
     notes = DemoNotes.read(Path(settings.home))
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

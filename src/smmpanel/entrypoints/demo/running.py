@@ -25,6 +25,7 @@ from smmpanel.sandbox.process import SandboxProcess
 HOME_PREFIX = "smmpanel-demo-"
 LOCK = "demo.lock"
 PASSWORD_VARIABLE = "SMMPANEL_DEMO_PASSWORD"  # noqa: S105 - a name, not a password
+DAYS, DAYS_MAX = 28, 90
 CATALOGUE_SIZE = 3_000
 PROVIDER_BALANCE = 2_500
 PROVIDER_SEED = 11
@@ -36,7 +37,7 @@ _CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "o
 _KEPT_VARIABLES = frozenset({"SMMPANEL_LOG_LEVEL", "SMMPANEL_LOG_FORMAT"})
 
 
-def run_demo(preset: str, environment: Mapping[str, str]) -> Ending:
+def run_demo(preset: str, environment: Mapping[str, str], *, days: int = DAYS) -> Ending:
     """Run a demonstration until a signal; no process and no file of it is left when this returns."""
     try:
         where = plan_from(environment)
@@ -46,6 +47,7 @@ def run_demo(preset: str, environment: Mapping[str, str]) -> Ending:
             sandbox = stack.enter_context(_provider())
             notes = DemoNotes(
                 preset=preset,
+                days=days,
                 password=environment.get(PASSWORD_VARIABLE) or None,
                 provider_url=sandbox.url,
                 provider_control=sandbox.control_url,
@@ -124,11 +126,19 @@ def _leave(*_: object) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run with the settings of the command line and the environment and exit with what came of it."""
     parser = argparse.ArgumentParser(
-        prog="smmpanel demo", description="A panel to look at, with a fake provider and four weeks of history."
+        prog="smmpanel demo", description="A panel to look at, with a fake provider and some weeks of history."
     )
     parser.add_argument("--preset", default=os.environ.get("PRESET") or PRESET, help="what the panel starts from")
     parser.add_argument("--port", type=int, help="port to listen on [SMMPANEL_PORT, else 8000]")
     parser.add_argument("--host", help="address to listen on [SMMPANEL_HOST, else 127.0.0.1]")
+    parser.add_argument(
+        "--days",
+        type=int,
+        choices=range(1, DAYS_MAX + 1),
+        default=DAYS,
+        metavar="DAYS",
+        help=f"length of the history, at most {DAYS_MAX} [{DAYS}]",
+    )
     given = parser.parse_args(arguments)
     environment = dict(os.environ)
     for name, value in (("SMMPANEL_PORT", given.port), ("SMMPANEL_HOST", given.host)):
@@ -137,4 +147,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _leave)
-    sys.exit(run_demo(given.preset, environment))
+    sys.exit(run_demo(given.preset, environment, days=given.days))

@@ -1,4 +1,4 @@
-"""Four weeks in the life of a panel: customers come and order, the engine does its work, the provider delivers.
+"""Some weeks in the life of a panel: customers come and order, the engine does its work, the provider delivers.
 
 Everything that is in the database afterwards was put there by the verbs that pages call and by the jobs that workers run.
 What is made up is who comes when, and what they want.
@@ -14,7 +14,7 @@ from itertools import count
 
 from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.audit import audit
-from smmpanel.entrypoints.demo.engine import turn
+from smmpanel.entrypoints.demo.engine import do_chores, make_figures, turn
 from smmpanel.entrypoints.demo.episodes import plan_episodes
 from smmpanel.entrypoints.demo.people import Customer
 from smmpanel.entrypoints.demo.shelf import Article, Shelf
@@ -26,12 +26,11 @@ from smmpanel.ledger import adjust_balance, balance_of
 from smmpanel.orders.placing import NewOrder, Placed, place_orders
 from smmpanel.providers.balances import check_balances
 
-DAYS = 28
 HOURS_OF_VISITS = (2, 5, 8, 12, 14)
 """In UTC: mornings and evenings in Asia."""
 LIVES_HOURS = (0.5, 1.0, 1.5, 3.0, 6.0)
 SENT_AFTER = timedelta(seconds=4)
-LOOKS = (0.12, 0.52, 0.64, 0.76, 0.88, 1.01)
+LOOKS = (0.12, 0.6, 0.8, 1.01)
 """When orders are looked at, as shares of the longest life: they finish between half of it and all of it."""
 PURSE_DOLLARS = Decimal(12)
 TOP_UP_DOLLARS = (25, 50, 100)
@@ -58,6 +57,7 @@ class Story:
     rng: random.Random
     begins: datetime
     ends: datetime
+    days: int
     placed: list[tuple[int, Article]] = field(default_factory=list)
     """The demo customer's orders so far."""
     agenda: list[tuple[datetime, int, Deed | None]] = field(default_factory=list)
@@ -65,8 +65,8 @@ class Story:
     favourites: dict[int, list[Article]] = field(default_factory=dict)
 
     def at(self, moment: datetime, deed: Deed | None = None) -> None:
-        """Put something on the agenda, or just a turn of the engine; what would come after the end does not."""
-        if moment < self.ends:
+        """Put something on the agenda, or just a turn of the engine; what is not within the story does not happen."""
+        if self.begins <= moment < self.ends:
             heapq.heappush(self.agenda, (moment, next(self.numbers), deed))
 
     async def live(self) -> None:
@@ -75,7 +75,7 @@ class Story:
             one.user_id: self.shelf.favourites(self.rng, 16 if one is self.demo else 9)
             for one in (self.demo, *self.others)
         }
-        for day in range(DAYS):
+        for day in range(self.days + 1):
             self._plan_day(self.begins + timedelta(days=day), day)
         plan_episodes(self)
         # The last hour: something is always under way.
@@ -89,16 +89,20 @@ class Story:
                 await deed()
             else:
                 await turn(self.panel, self.provider_id)
+        await self.machine.go_to(self.ends)
+        await turn(self.panel, self.provider_id, subscriptions=True)
+        await do_chores(self.panel)
 
     # Planning ---------------------------------------------------------------------------------------------------
 
     def _plan_day(self, midnight: datetime, day: int) -> None:
-        self.at(midnight, self._look_at_balances)
-        # A panel that is liked grows: two times of day at first, four at the end.
-        hours = sorted(self.rng.sample(HOURS_OF_VISITS, 1 + (day + 4) // 14))
+        self.at(midnight, self._night)
+        # A panel that is liked grows.
+        share = day / self.days
+        hours = sorted(self.rng.sample(HOURS_OF_VISITS, 1 + round(2 * share)))
         for hour in hours:
             opens = midnight + timedelta(hours=hour, minutes=self.rng.randrange(50))
-            self.plan_visits(opens, timedelta(hours=self.rng.choice(LIVES_HOURS)), 1 + day // 7)
+            self.plan_visits(opens, timedelta(hours=self.rng.choice(LIVES_HOURS)), 1 + int(4 * share))
 
     def plan_visits(self, opens: datetime, life: timedelta, others: int) -> None:
         """Have some customers come, one after the other; what they order then takes up to so long."""
@@ -165,5 +169,7 @@ class Story:
             after = {"amount": plain(amount), "currency": currency, "reason": reason, "key": key}
             await audit(session, self.staff, Permission.USERS_BALANCE, f"user:{who.user_id}", after=after)
 
-    async def _look_at_balances(self) -> None:
+    async def _night(self) -> None:
         await check_balances(self.panel)
+        await turn(self.panel, self.provider_id, subscriptions=True)
+        await make_figures(self.panel)
