@@ -21,7 +21,10 @@ def upgrade() -> None:
     _notifications()
     _figures()
     op.create_index(
-        "ix_orders_user_status", "orders", ["user_id", "status", "id"], postgresql_where=sa.text("status <> 'completed'")
+        "ix_orders_user_status",
+        "orders",
+        ["user_id", "status", "id"],
+        postgresql_where=sa.text("status <> 'completed'"),
     )
     op.create_index("ix_orders_created_at", "orders", ["created_at"], postgresql_using="brin")
 

@@ -269,7 +269,8 @@ BROKEN = [
     b"\x00\x01\x02\x03" * 50,
     b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
-    b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n" + gzip.compress(b"abc" * 100, mtime=0)[:-12],
+    b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
+    + gzip.compress(b"abc" * 100, mtime=0)[:-12],
     b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 3\r\n\r\nabc",
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
 ]
@@ -297,7 +298,8 @@ TOO_LARGE = [
     endless,
     always(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b"x" * 5000, then_close=True),
     always(
-        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n" + gzip.compress(bytes(500_000), mtime=0),
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
+        + gzip.compress(bytes(500_000), mtime=0),
         then_close=True,
     ),
 ]

@@ -267,7 +267,8 @@ class Names(HTMLParser):
             self.inputs.append(given["id"])
         if "aria-describedby" in given:
             self.described.append(given["aria-describedby"])
-        if tag in {"style", "script"} or "style" in given or any(name.startswith("on") for name in given):
+        inline = tag == "style" or (tag == "script" and "src" not in given) or "style" in given
+        if inline or any(name.startswith("on") for name in given):
             self.forbidden.append(tag)
 
 
@@ -297,14 +298,19 @@ async def test_the_form_can_be_read_aloud_and_runs_under_the_strict_policy(brows
 
 async def test_static_files_are_ours_and_kept_for_good(browser):
     shown = (await browser.get("/sign-in")).text
-    addresses = re.findall(r'<link [^>]*href="([^"]+)"', shown)
-    assert len(addresses) == 2
+    addresses = re.findall(r'<(?:link|script) [^>]*(?:href|src)="([^"]+)"', shown)
+    assert len(addresses) == 5
     for address in addresses:
-        assert re.fullmatch(r"/static/[a-z]+\.[0-9a-f]{12}\.(css|svg)", address)
+        assert re.fullmatch(r"/static/[a-z-]+\.[0-9a-f]{12}\.(css|svg|js|woff2)", address)
         answer = await browser.get(address)
         assert answer.status_code == 200
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-        assert answer.headers["content-type"].split(";")[0] in {"text/css", "image/svg+xml"}
+        assert answer.headers["content-type"].split(";")[0] in {
+            "text/css",
+            "image/svg+xml",
+            "text/javascript",
+            "font/woff2",
+        }
     for missing in (
         "/static/app.css",
         "/static/app.000000000000.css",

@@ -5,16 +5,18 @@ import importlib
 import json
 import re
 import string
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import smmpanel
 from smmpanel.kernel.errors import PanelError
-from smmpanel.kernel.i18n import LANGUAGES, catalogue, translate
+from smmpanel.kernel.i18n import LANGUAGES, catalogue, catalogue_files, translate
 
 PACKAGE = Path(smmpanel.__file__).parent
 IN_TEMPLATE = re.compile(r"""\bt\(\s*(?:"([^"]+)"|'([^']+)')""")
+COUNTED = re.compile(r"""\btn\([^"']+,\s*(?:"([^"]+)"|'([^']+)'),\s*(?:"([^"]+)"|'([^']+)')""")
 SPEAKING = ("kernel", "web", "accounts")
 
 
@@ -23,6 +25,11 @@ def texts_of_templates():
         found[1] or found[2]
         for path in PACKAGE.glob("*/templates/**/*.html")
         for found in IN_TEMPLATE.finditer(path.read_text("utf-8"))
+    } | {
+        # Only English has a form for one; the others say everything in the form for many.
+        found[3] or found[4]
+        for path in PACKAGE.glob("*/templates/**/*.html")
+        for found in COUNTED.finditer(path.read_text("utf-8"))
     }
 
 
@@ -87,10 +94,18 @@ def test_no_marked_text_is_put_together_at_run_time():
                 assert isinstance(call.args[0], ast.Constant), path
 
 
+@pytest.mark.parametrize("language", [code for code in LANGUAGES if code != "en"])
+def test_no_text_is_translated_in_two_places(language):
+    counted = Counter(text for path in catalogue_files(language) for text in json.loads(path.read_text("utf-8")))
+
+    assert [text for text, times in counted.items() if times > 1] == []
+
+
 def test_catalogues_are_sorted_so_that_changes_can_be_read():
     for language in ("vi", "id"):
-        loaded = json.loads((PACKAGE / "locales" / f"{language}.json").read_text("utf-8"))
-        assert list(loaded) == sorted(loaded)
+        for path in catalogue_files(language):
+            loaded = json.loads(path.read_text("utf-8"))
+            assert list(loaded) == sorted(loaded), path
 
 
 def test_an_untranslated_text_stays_english():

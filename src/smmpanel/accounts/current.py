@@ -10,10 +10,11 @@ from starlette.requests import Request
 from smmpanel.accounts.access import Permission, Viewer
 from smmpanel.accounts.sessions import SignInNeededError, viewer_of_cookie, viewer_of_token
 from smmpanel.accounts.signing_in import Origin
-from smmpanel.kernel.errors import PanelError
+from smmpanel.kernel.errors import ForbiddenError, PanelError
 from smmpanel.web.cookies import session_cookie
 from smmpanel.web.csrf import check_csrf
 from smmpanel.web.origins import address_of
+from smmpanel.web.shell import keep_shell
 from smmpanel.web.transactions import panel_of
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="The access token from `/api/auth/login`.")
@@ -65,3 +66,26 @@ def origin_of(request: Request) -> Origin:
 CurrentViewer = Annotated[Viewer, Depends(signed_in)]
 MaybeViewer = Annotated[Viewer | None, Depends(maybe_signed_in)]
 RequestOrigin = Annotated[Origin, Depends(origin_of)]
+
+
+async def member_shell(request: Request, viewer: CurrentViewer) -> None:
+    """Read the frame of a customer's page. Named in a router's dependencies, so that it comes before the transaction."""
+    await keep_shell(request, viewer, side="customer")
+
+
+async def staff_shell(request: Request, viewer: CurrentViewer) -> None:
+    """Read the frame of a page of the back office; raises `ForbiddenError` for customers."""
+    if not viewer.is_staff:
+        raise ForbiddenError
+    await keep_shell(request, viewer, side="staff")
+
+
+async def visitor_shell(request: Request, viewer: MaybeViewer) -> None:
+    """Read the frame of a page that everybody may see."""
+    await keep_shell(request, viewer, side="customer" if viewer else "visitor")
+
+
+FOR_MEMBERS = [Depends(member_shell)]
+FOR_STAFF = [Depends(staff_shell)]
+FOR_EVERYBODY = [Depends(visitor_shell)]
+"""`APIRouter(include_in_schema=False, dependencies=FOR_MEMBERS)` makes a router of pages in that frame."""

@@ -19,6 +19,8 @@ from smmpanel.web.csrf import CsrfChecked
 from smmpanel.web.errors import failure_of
 from smmpanel.web.forms import read_form
 from smmpanel.web.languages import say
+from smmpanel.web.live import PATH as LIVE_PATH
+from smmpanel.web.live import live_response
 from smmpanel.web.pages import page
 from smmpanel.web.redirects import SIGN_IN_PATH, safe_target, see_other
 from smmpanel.web.transactions import CurrentPanel, Session
@@ -98,6 +100,13 @@ async def take_sign_in(request: Request, panel: CurrentPanel, origin: RequestOri
     response = see_other(target)
     set_session_cookie(request, response, signed.session.token, int(lifetime.total_seconds()))
     return response
+
+
+@router.get(LIVE_PATH)
+async def open_stream(request: Request, viewer: CurrentViewer) -> Response:
+    """Open the stream of hints for a page; `?side=staff` is for staff."""
+    on_staff_side = viewer.is_staff and request.query_params.get("side") == "staff"
+    return live_response(request, viewer.user_id, is_staff=on_staff_side)
 
 
 @router.post("/sign-out")

@@ -203,9 +203,7 @@ class ServiceTiming(Base):
 
     __tablename__ = "service_timings"
 
-    service_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("services.id", ondelete="CASCADE"), primary_key=True
-    )
+    service_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("services.id", ondelete="CASCADE"), primary_key=True)
     sample: Mapped[int] = mapped_column(Integer)
     """How many orders were measured."""
     median_seconds: Mapped[int] = mapped_column(Integer)

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 
@@ -25,6 +25,7 @@ from smmpanel.entrypoints import health, metrics
 from smmpanel.entrypoints.endings import CommandError, ExitCode
 from smmpanel.entrypoints.opening import open_panel
 from smmpanel.entrypoints.running import run_process
+from smmpanel.entrypoints.shell import read_shell
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
@@ -82,7 +83,8 @@ def build_app(panel: Panel) -> "Front":
     )
     for router in ROUTERS:
         app.include_router(router)
-    install_web(app, panel, renderers={"/health": render_json, "/metrics": render_json}, body_max=BODY_MAX)
+    renderers = {"/health": render_json, "/metrics": render_json}
+    install_web(app, panel, read_shell=read_shell, renderers=renderers, body_max=BODY_MAX)
     app.state.health = health.HealthCheck(panel)
     app.state.metrics = metrics.Metrics(panel)
     return Front(app, panel_api_routes(panel), app.state.metrics.requests)
@@ -129,6 +131,10 @@ def _pattern(scope: Scope) -> str:
 class _Server(uvicorn.Server):
     """Stops when asked, and returns, so that what it stands on is closed after it."""
 
+    def __init__(self, config: uvicorn.Config, stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Have signals stop the server; a second one does not wait for what is under way."""
@@ -144,6 +150,7 @@ class _Server(uvicorn.Server):
     def _stop(self) -> None:
         self.force_exit = self.should_exit
         self.should_exit = True
+        self._stopping()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, and say where."""
@@ -160,11 +167,12 @@ async def serve(settings: Settings, url: str, *, reuse_port: bool = False) -> No
     """Serve a panel until SIGTERM or SIGINT; requests under way then have a few seconds to end."""
     listening = listen(settings.host, settings.port, reuse_port=reuse_port)
     async with open_panel(settings, url) as panel:
-        await run_server(build_app(panel), listening)
+        front = build_app(panel)
+        await run_server(front, listening, stopping=front.app.state.live.stop)
 
 
-async def run_server(app: ASGIApp, listening: socket.socket) -> None:
-    """Serve an application on a socket that is bound, until SIGTERM or SIGINT."""
+async def run_server(app: ASGIApp, listening: socket.socket, *, stopping: Callable[[], None] = lambda: None) -> None:
+    """Serve an application on a socket that is bound, until SIGTERM or SIGINT; `stopping` then ends what never ends."""
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -179,7 +187,7 @@ async def run_server(app: ASGIApp, listening: socket.socket) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    await _Server(config).serve(sockets=[listening])
+    await _Server(config, stopping).serve(sockets=[listening])
 
 
 def listen(host: str, port: int, *, reuse_port: bool) -> socket.socket:

@@ -1,4 +1,4 @@
-"""Words for people in three languages. English is the source; a catalogue per other language is a data file."""
+"""Words for people in three languages. English is the source; the catalogues of the others are data files."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from pathlib import Path
 LANGUAGES: Mapping[str, str] = {"en": "English", "vi": "Tiếng Việt", "id": "Bahasa Indonesia"}
 """The languages offered, named in themselves."""
 SOURCE_LANGUAGE = "en"
-_LOCALES = Path(__file__).parent.parent / "locales"
+_PACKAGE = Path(__file__).parent.parent
 _ACCEPTED_MAX = 20
 
 
@@ -17,7 +17,16 @@ def catalogue(language: str) -> Mapping[str, str]:
     """Return a language's translations by their English text; English needs none."""
     if language == SOURCE_LANGUAGE or language not in LANGUAGES:
         return {}
-    loaded: dict[str, str] = json.loads((_LOCALES / f"{language}.json").read_text(encoding="utf-8"))
+    return {text: said for path in catalogue_files(language) for text, said in _read(path).items()}
+
+
+def catalogue_files(language: str) -> list[Path]:
+    """Return the files of a language's catalogue: those that all share, then each feature's own (`orders/locales/vi/`)."""
+    return [*sorted(_PACKAGE.glob(f"locales/{language}*.json")), *sorted(_PACKAGE.glob(f"*/locales/{language}/*.json"))]
+
+
+def _read(path: Path) -> Mapping[str, str]:
+    loaded: Mapping[str, str] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
 
 

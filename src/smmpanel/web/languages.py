@@ -13,12 +13,13 @@ def asked_language(request: Request) -> str | None:
 
 
 def language_of(request: Request) -> str:
-    """Return the language to answer in: asked for, the signed-in user's, the cookie's, the browser's, or English."""
+    """Return the language to answer in: asked for, the user's, the cookie's, the browser's, the panel's, or English."""
     return (
         asked_language(request)
         or known_language(getattr(request.state, "user_language", None))
         or known_language(request.cookies.get(LANGUAGE_COOKIE))
         or accepted_language(request.headers.get("accept-language", ""))
+        or known_language(getattr(request.state, "panel_language", None))
         or SOURCE_LANGUAGE
     )
 
