@@ -13,7 +13,7 @@ SHOTS :=
 FRONTEND := $(shell find frontend/css frontend/js frontend/build.py frontend/favicon.svg src/smmpanel -type f \
 	-not -path '*/web/static/*' -not -path '*/__pycache__/*')
 
-.PHONY: help run install test check format bench screenshots requirements clean
+.PHONY: help run demo install test check format bench screenshots requirements clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -21,6 +21,9 @@ help: ## show this list
 
 run: $(VENV)/.assets ## start the panel on http://127.0.0.1:8000 (SMMPANEL_HOST, SMMPANEL_PORT, SMMPANEL_HOME)
 	@exec $(BIN)/python -m smmpanel.entrypoints.supervisor
+
+demo: $(VENV)/.assets ## start a panel with some weeks of history, thrown away at the end (PRESET, SMMPANEL_PORT)
+	@exec $(BIN)/python -m smmpanel.entrypoints.demo $(if $(PRESET),--preset $(PRESET))
 
 install: $(VENV)/.assets ## install the panel without starting it (for a service)
 

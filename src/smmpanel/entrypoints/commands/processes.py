@@ -1,4 +1,4 @@
-"""Commands that set the panel up and run it: init, migrate, up, serve, worker."""
+"""Commands that set the panel up and run it: init, migrate, up, demo, serve, worker."""
 
 import asyncio
 import os
@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command("init")(init)
     app.command("up")(up)
+    app.command("demo")(demo)
     app.command("serve")(serve)
     app.command("worker")(worker)
     app.command("migrate")(migrate)
@@ -59,6 +60,21 @@ def up(host: Host = None, port: Port = None, home: Home = None) -> None:
     migrations failed · 7 a process keeps failing.
     """
     _become("supervisor", {"SMMPANEL_HOST": host, "SMMPANEL_PORT": port, "SMMPANEL_HOME": home})
+
+
+def demo(
+    preset: Annotated[str, typer.Option(help="Which preset it starts from.")] = "homemmo",
+    days: Annotated[int, typer.Option(min=1, max=90, help="Length of its history.")] = 28,
+    host: Host = None,
+    port: Port = None,
+) -> None:
+    """Run a panel to look at, with a fake provider, people, orders and money in it; all of it is gone at the end.
+
+    It keeps its data in a directory of its own and touches no other panel. SMMPANEL_DEMO_PASSWORD sets the password of its
+    accounts, which is generated otherwise and printed.
+    """
+    flags = ["--preset", preset, "--days", str(days)]
+    _become("demo", {"SMMPANEL_HOST": host, "SMMPANEL_PORT": port}, *flags)
 
 
 def serve(
