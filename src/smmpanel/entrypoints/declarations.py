@@ -14,7 +14,9 @@ import smmpanel.orders.proving
 import smmpanel.orders.reconciling
 import smmpanel.orders.sending_cancels
 import smmpanel.orders.submission
+import smmpanel.orders.timing
 import smmpanel.orders.tracking
 import smmpanel.orders.tracking_subscriptions
 import smmpanel.providers.balances
-import smmpanel.providers.health  # noqa: F401
+import smmpanel.providers.health
+import smmpanel.reports.counting  # noqa: F401
