@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from smmpanel.catalog.syncing import sync_services
-from smmpanel.entrypoints.demo.engine import turn
 from smmpanel.entrypoints.demo.shelf import Article
 from smmpanel.kernel.money import plain
 from smmpanel.orders.cancels import request_cancel
@@ -68,7 +67,7 @@ async def order_subscription(story: "Story") -> None:
     await story.upstream.add_fault("variant", action="status", variant="parents")
     await story.upstream.configure(finish_after=timedelta(days=16).total_seconds())
     await _order(story, article, fields)
-    await turn(story.panel, story.provider_id)
+    await story.turn()
 
 
 async def follow_new_rates(story: "Story") -> None:
@@ -129,7 +128,7 @@ async def _order_with_fault(story: "Story", **fault: Any) -> None:
     await story.upstream.add_fault(action="add", times=1, **fault)
     await _order(story, article, article.fields(story.rng, story.unit * 2))
     # At once, so that the fault meets this order and no other.
-    await turn(story.panel, story.provider_id)
+    await story.turn()
     story.at(story.machine.now() + timedelta(minutes=1))
 
 

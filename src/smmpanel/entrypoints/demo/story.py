@@ -14,7 +14,8 @@ from itertools import count
 
 from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.audit import audit
-from smmpanel.entrypoints.demo.engine import do_chores, make_figures, turn
+from smmpanel.entrypoints.demo.engine import do_chores, make_figures
+from smmpanel.entrypoints.demo.engine import turn as turn_engine
 from smmpanel.entrypoints.demo.episodes import plan_episodes
 from smmpanel.entrypoints.demo.people import Customer
 from smmpanel.entrypoints.demo.shelf import Article, Shelf
@@ -30,7 +31,7 @@ HOURS_OF_VISITS = (2, 5, 8, 12, 14)
 """In UTC: mornings and evenings in Asia."""
 LIVES_HOURS = (0.5, 1.0, 1.5, 3.0, 6.0)
 SENT_AFTER = timedelta(seconds=4)
-LOOKS = (0.12, 0.6, 0.8, 1.01)
+LOOKS = (0.2, 0.75, 1.01)
 """When orders are looked at, as shares of the longest life: they finish between half of it and all of it."""
 PURSE_DOLLARS = Decimal(12)
 TOP_UP_DOLLARS = (25, 50, 100)
@@ -88,10 +89,15 @@ class Story:
             if deed is not None:
                 await deed()
             else:
-                await turn(self.panel, self.provider_id)
+                await self.turn()
         await self.machine.go_to(self.ends)
-        await turn(self.panel, self.provider_id, subscriptions=True)
+        await self.turn(subscriptions=True)
         await do_chores(self.panel)
+
+    async def turn(self, *, subscriptions: bool = False) -> None:
+        """Let the engine do what is due, at a provider that lives in the same moment."""
+        await self.machine.bring_provider()
+        await turn_engine(self.panel, self.provider_id, subscriptions=subscriptions)
 
     # Planning ---------------------------------------------------------------------------------------------------
 
@@ -99,7 +105,7 @@ class Story:
         self.at(midnight, self._night)
         # A panel that is liked grows.
         share = day / self.days
-        hours = sorted(self.rng.sample(HOURS_OF_VISITS, 1 + round(2 * share)))
+        hours = sorted(self.rng.sample(HOURS_OF_VISITS, 1 + round(1.4 * share)))
         for hour in hours:
             opens = midnight + timedelta(hours=hour, minutes=self.rng.randrange(50))
             self.plan_visits(opens, timedelta(hours=self.rng.choice(LIVES_HOURS)), 1 + int(4 * share))
@@ -170,6 +176,6 @@ class Story:
             await audit(session, self.staff, Permission.USERS_BALANCE, f"user:{who.user_id}", after=after)
 
     async def _night(self) -> None:
+        await self.turn(subscriptions=True)
         await check_balances(self.panel)
-        await turn(self.panel, self.provider_id, subscriptions=True)
         await make_figures(self.panel)

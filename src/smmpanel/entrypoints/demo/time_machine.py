@@ -42,12 +42,15 @@ class TimeMachine:
         return self._moment
 
     async def go_to(self, moment: datetime) -> None:
-        """Make it this moment everywhere; there is no way back."""
+        """Make it this moment for the panel and its database; there is no way back."""
         assert moment >= self._moment, "the provider cannot undo what it did"
         self._moment = moment
         async with self._db.transaction() as session:
             await session.execute(_SET, {"at": moment})
-        await self._upstream.set_clock(moment, speed=0)
+
+    async def bring_provider(self) -> None:
+        """Make it this moment for the provider too: to be done before it is called."""
+        await self._upstream.set_clock(self._moment, speed=0)
 
 
 @asynccontextmanager
@@ -56,6 +59,7 @@ async def another_time(db: Database, upstream: Upstream, moment: datetime) -> As
     await _swap(db, _BEGIN, was="now()", becomes="demo_now()")
     machine = TimeMachine(db, upstream, moment)
     await machine.go_to(moment)
+    await machine.bring_provider()
     yield machine
     await _swap(db, (), was="demo_now()", becomes="now()", after=_END)
 
