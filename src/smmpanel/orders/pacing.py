@@ -23,3 +23,20 @@ def next_check_at(
         return now + FINISHED_EVERY if now + FINISHED_EVERY < finished_at + watch else None
     pause = (now - submitted_at) / AGE_SHARE
     return now + min(max(pause, SOONEST), LATEST)
+
+
+NEXT_CHECK = f"""CASE
+    WHEN o.status = '{OrderStatus.CANCELED}' THEN NULL
+    WHEN o.status IN ({", ".join(f"'{status}'" for status in FINISHED)})
+    THEN CASE WHEN CAST(:now AS timestamptz) + CAST(:finished_every AS interval) < o.finished_at + CAST(:watch AS interval)
+              THEN CAST(:now AS timestamptz) + CAST(:finished_every AS interval) END
+    ELSE CAST(:now AS timestamptz) + least(
+        greatest((CAST(:now AS timestamptz) - coalesce(o.submitted_at, o.created_at)) / {AGE_SHARE}, CAST(:soonest AS interval)),
+        CAST(:latest AS interval))
+END"""
+"""`next_check_at` in SQL, of orders `o` that have been submitted, with the values of `next_check_values`."""
+
+
+def next_check_values(*, now: datetime, watch: timedelta) -> dict[str, datetime | timedelta]:
+    """Return what `NEXT_CHECK` is asked with."""
+    return {"now": now, "watch": watch, "finished_every": FINISHED_EVERY, "soonest": SOONEST, "latest": LATEST}

@@ -1,6 +1,6 @@
 """Taking in what a provider reports of its orders: numbers are stored, moves are settled, oddities are told to staff."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -142,9 +142,9 @@ async def _store(
             watch=watch,
         )
         checks.append(None if check_at is None else check_at.isoformat())
-    await session.execute(_STORE, {name: _array(values) for name, values in columns.items()})
+    await session.execute(_STORE, {name: array_of(values) for name, values in columns.items()})
 
 
-def _array(values: list[Any]) -> str:
-    """Write numbers and moments, which need no quotes, as PostgreSQL reads an array."""
+def array_of(values: Iterable[object]) -> str:
+    """Write numbers, moments and single words, which need no quotes, as PostgreSQL reads an array."""
     return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"

@@ -7,9 +7,10 @@ harm, and what comes back is compared with the row under its lock.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.kernel.jobs import Backoff, enqueue, job
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
+from smmpanel.orders.progress import DueOrder, Report, moves_nothing, store_progress
 from smmpanel.orders.reporting import record_reports
 from smmpanel.providers.closing import MadeCall, close_calls
 from smmpanel.providers.connecting import adapter_for, provider_by
@@ -26,8 +28,12 @@ from smmpanel.providers.throttle import Lease, take_calls
 
 BATCHES_AT_ONCE = 4
 RECORDINGS_AT_ONCE = 2
-BATCHES_TOGETHER = 40
+RECORDED_TOGETHER = 8
+"""Batches that are recorded in one transaction, if so many have been answered."""
+BATCHES_TOGETHER = 250
 """Batches that are read from the table at once."""
+SETTLED_TOGETHER = 300
+"""Orders that are moved in one transaction, if so many have come together."""
 SLICE_SECONDS = 30.0
 TURN_SECONDS = 120
 RETRY_AFTER = timedelta(minutes=1)
@@ -87,7 +93,7 @@ _TAKE_TURN = text(
 )
 _END_TURN = text("DELETE FROM tracking_turns WHERE provider_id = :provider AND until = :until")
 _DUE = text(
-    "SELECT id, external_id FROM orders WHERE provider_id = :provider AND check_at <= :now AND kind <> 'subscription'"
+    "SELECT id, external_id, status FROM orders WHERE provider_id = :provider AND check_at <= :now AND kind <> 'subscription'"
     " ORDER BY check_at LIMIT :number"
 )
 
@@ -123,7 +129,7 @@ async def _track_some(panel: Panel, provider_id: int, summary: TrackingSummary, 
         # Places are used again and again; where the rate is limited, every call is leased by itself.
         most = BATCHES_AT_ONCE if provider.rate_per_minute is not None else BATCHES_TOGETHER
         asked = {"provider": provider_id, "now": now, "number": size * most}
-        due = [(row.id, row.external_id) for row in await session.execute(_DUE, asked)]
+        due = [DueOrder(*row) for row in await session.execute(_DUE, asked)]
         batches = [due[start : start + size] for start in range(0, len(due), size)]
         lease = await _lease(session, provider, min(len(batches), BATCHES_AT_ONCE), now) if batches else None
     if lease is None:
@@ -131,7 +137,7 @@ async def _track_some(panel: Panel, provider_id: int, summary: TrackingSummary, 
     if provider.rate_per_minute is not None:
         batches = batches[: lease.calls]
     ends = min(time.monotonic() + SLICE_SECONDS, float("inf") if until is None else until)
-    return await _Round(panel, adapter, lease, deque(batches), summary, ends).run()
+    return await _Round(panel, adapter, lease, batches, summary, ends=ends).run()
 
 
 async def _lease(session: AsyncSession, provider: Provider, calls: int, now: datetime) -> Lease | None:
@@ -139,8 +145,10 @@ async def _lease(session: AsyncSession, provider: Provider, calls: int, now: dat
     return await take_calls(session, provider.id, wanted=calls, urgent=False, now=now, lease_seconds=seconds)
 
 
-Batch = Sequence[tuple[int, str]]
-"""Orders asked for in one call: our ids and the provider's."""
+_Item = TypeVar("_Item")
+
+Batch = Sequence[DueOrder]
+"""Orders asked for in one call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,49 +160,60 @@ class _Answered:
     reports: Mapping[str, UpstreamReport | Rejected]
 
 
-@dataclass(slots=True)
 class _Round:
-    """Some batches of due orders: a few calls in flight, and what has been answered meanwhile recorded together."""
+    """Some batches of due orders: a few calls in flight, while what was answered before is recorded, some batches together."""
 
-    panel: Panel
-    adapter: Adapter
-    lease: Lease
-    batches: deque[Batch]
-    summary: TrackingSummary
-    ends: float
-    answered: list[_Answered] = field(default_factory=list)
-    """What is not recorded yet."""
-    calls: list[MadeCall] = field(default_factory=list)
-    recordings: set[asyncio.Task[None]] = field(default_factory=set)
-    failed: bool = False
-    """Set by the first failure: the provider is then left alone for a while."""
+    def __init__(
+        self,
+        panel: Panel,
+        adapter: Adapter,
+        lease: Lease,
+        batches: Iterable[Batch],
+        summary: TrackingSummary,
+        *,
+        ends: float,
+    ) -> None:
+        self.panel = panel
+        self.adapter = adapter
+        self.lease = lease
+        self.batches = deque(batches)
+        self.summary = summary
+        self.ends = ends
+        self.failed = False
+        """Set by the first failure: the provider is then left alone for a while."""
+        self._watch = timedelta(days=panel.settings.finished_watch_days)
+        self._calls: list[MadeCall] = []
+        # Where recording is slower than the provider, asking waits.
+        self._answered: asyncio.Queue[_Answered | None] = asyncio.Queue(RECORDINGS_AT_ONCE * RECORDED_TOGETHER)
+        self._to_settle: asyncio.Queue[tuple[int, Report] | None] = asyncio.Queue(SETTLED_TOGETHER)
+        """What moves orders, or needs a closer look, by our ids."""
 
     async def run(self) -> bool:
         """Ask for all batches unless the provider fails or the time is up; `False` if it failed."""
         try:
-            await asyncio.gather(*(self._ask_in_turn() for _ in range(self.lease.calls)))
-            await asyncio.gather(*self.recordings)
+            async with asyncio.TaskGroup() as work:  # what cannot be recorded ends the round
+                work.create_task(self._settle_in_turn())
+                recording = [work.create_task(self._record_in_turn()) for _ in range(RECORDINGS_AT_ONCE)]
+                await asyncio.wait([work.create_task(self._ask_in_turn()) for _ in range(self.lease.calls)])
+                for _ in recording:
+                    await self._answered.put(None)
+                await asyncio.wait(recording)
+                await self._to_settle.put(None)
         finally:
             async with self.panel.db.transaction() as session:
-                await close_calls(session, self.lease, self.calls, self.panel.clock())
+                await close_calls(session, self.lease, self._calls, self.panel.clock())
         return not self.failed
 
     async def _ask_in_turn(self) -> None:
         while self.batches and not (self.failed or self.panel.stopping.is_set() or time.monotonic() > self.ends):
-            answered = await self._ask(self.batches.popleft())
-            self.answered.append(answered)  # looked up only now: recording replaces the list
-            if len(self.recordings) < RECORDINGS_AT_ONCE:
-                self.recordings.add(asyncio.create_task(self._record_all()))
-            for recording in self.recordings:
-                if recording.done():
-                    recording.result()  # it could not be recorded: that ends this round
+            await self._answered.put(await self._ask(self.batches.popleft()))
 
     async def _ask(self, batch: Batch) -> _Answered:
         began = time.perf_counter()
         failure: ProviderFailure | None = None
         reports: Mapping[str, UpstreamReport | Rejected] = {}
         try:
-            reports = await self.adapter.status([external_id for _, external_id in batch])
+            reports = await self.adapter.status([one.external_id for one in batch])
         except ProviderFailure as caught:
             failure = caught
         except Exception:
@@ -203,28 +222,47 @@ class _Round:
         if failure is not None:
             self.failed = True
             self.summary.failures += 1
-        self.calls.append(MadeCall("status", failure, round((time.perf_counter() - began) * 1000)))
+        self._calls.append(MadeCall("status", failure, round((time.perf_counter() - began) * 1000)))
         return _Answered(batch, failure is not None, reports)
 
-    async def _record_all(self) -> None:
-        while self.answered:
-            answered, self.answered = self.answered, []
+    async def _record_in_turn(self) -> None:
+        while answered := await _several(self._answered, RECORDED_TOGETHER):
             await self._record(answered)
-        recording = asyncio.current_task()
-        assert recording is not None
-        self.recordings.discard(recording)
 
     async def _record(self, answered: Sequence[_Answered]) -> None:
-        """Record all that was answered since the last time, in one transaction."""
+        """Record what moves no order, in one statement, and hand on the rest."""
         now = self.panel.clock()
-        watch = timedelta(days=self.panel.settings.finished_watch_days)
-        reports = {order_id: one.reports.get(ref) for one in answered if not one.failed for order_id, ref in one.batch}
-        unknown = [order_id for one in answered if one.failed for order_id, _ in one.batch]
+        failed = [one.id for call in answered if call.failed for one in call.batch]
+        reports = {one: call.reports.get(one.external_id) for call in answered if not call.failed for one in call.batch}
+        steady = {one: report for one, report in reports.items() if moves_nothing(one, report)}
         async with self.panel.db.transaction() as session:
-            if unknown:
-                await session.execute(_POSTPONE, {"ids": unknown, "until": now + RETRY_AFTER})
-            moved = (
-                await record_reports(session, self.lease.provider_id, reports, now=now, watch=watch) if reports else 0
-            )
+            if failed:
+                await session.execute(_POSTPONE, {"ids": failed, "until": now + RETRY_AFTER})
+            stored = await store_progress(session, steady, now=now, watch=self._watch)
+        for one, report in reports.items():
+            if not (stored and one in steady):
+                await self._to_settle.put((one.id, report))
         self.summary.asked += len(reports)
-        self.summary.moved += moved
+
+    async def _settle_in_turn(self) -> None:
+        while together := await _several(self._to_settle, SETTLED_TOGETHER):
+            now = self.panel.clock()
+            async with self.panel.db.transaction() as session:
+                moved = await record_reports(
+                    session, self.lease.provider_id, dict(together), now=now, watch=self._watch
+                )
+            self.summary.moved += moved
+
+
+async def _several(queue: asyncio.Queue[_Item | None], most: int) -> list[_Item]:
+    """Wait for something and take what has come with it; nothing once the end, which is `None`, is reached."""
+    found: list[_Item] = []
+    item = await queue.get()
+    while item is not None:
+        found.append(item)
+        if len(found) == most or queue.empty():
+            return found
+        item = queue.get_nowait()
+    if found:
+        queue.put_nowait(None)  # to be met again
+    return found
