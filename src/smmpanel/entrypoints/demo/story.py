@@ -114,7 +114,7 @@ class Story:
         """Have some customers come, one after the other; what they order then takes up to so long."""
         self.at(opens, lambda: self.upstream.configure(finish_after=life.total_seconds()))
         visitors = self.rng.sample(list(self.others), min(others, len(self.others)))
-        if self.rng.random() < 0.75:
+        if self.rng.random() < 0.95:
             visitors.append(self.demo)
         moment = opens
         for visitor in visitors:
