@@ -5,8 +5,6 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from smmpanel.accounts.access import Actor, Viewer
-from smmpanel.accounts.states import Role
 from smmpanel.api.amounts import Amount
 from smmpanel.api.lists import AFTER
 from smmpanel.orders.histories import HistoryLine
@@ -154,11 +152,6 @@ class StaffOrderDetail(StaffOrderRow):
     terms: dict[str, object] = Field(description="What it was placed under.")
     timeline: list[StaffTimelineEntry]
     ledger: list[LedgerLine]
-
-
-def as_owner(viewer: Viewer) -> Actor:
-    """Return the viewer as a customer: on their own pages staff see their own orders, with customers' eyes."""
-    return Actor("user", viewer.user_id, viewer.username, Role.CUSTOMER, frozenset(), ip=viewer.ip)
 
 
 def order_row(order: OrderView) -> OrderRow:

@@ -14,15 +14,7 @@ from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
 from smmpanel.api.lists import After, Limit, Search
 from smmpanel.api.order_forms import LinkForm, NewOrderForm, ReorderForm
-from smmpanel.api.order_views import (
-    OrderDetail,
-    OrderHistory,
-    Orders,
-    Pagination,
-    as_owner,
-    order_detail,
-    order_row,
-)
+from smmpanel.api.order_views import OrderDetail, OrderHistory, Orders, Pagination, order_detail, order_row
 from smmpanel.catalog.pricing import charge
 from smmpanel.catalog.service_types import SERVICE_TYPES
 from smmpanel.catalog.stock import read_stock
@@ -36,6 +28,7 @@ from smmpanel.orders.editing_links import edit_link
 from smmpanel.orders.histories import timeline_of
 from smmpanel.orders.models import CancelState, OrderKind
 from smmpanel.orders.numbered_pages import count_orders, cursor_of_page
+from smmpanel.orders.owning import as_owner
 from smmpanel.orders.placing import NewOrder, place_order
 from smmpanel.orders.queries import OrderFilter, order_for, orders_page
 from smmpanel.orders.refills import request_refill

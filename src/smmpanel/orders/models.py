@@ -86,6 +86,10 @@ class Order(Base):
         Index("ix_orders_status", "status", "id"),
         # A customer's tabs. Nearly all orders are completed, and those are found through the index above.
         Index("ix_orders_user_status", "user_id", "status", "id", postgresql_where=text("status <> 'completed'")),
+        # A customer's drip-feeds and subscriptions, which are few among many.
+        Index(
+            "ix_orders_user_kind", "user_id", "kind", "id", postgresql_where=text("kind IN ('drip', 'subscription')")
+        ),
         # Orders lie in the order of their making, so this costs next to nothing.
         Index("ix_orders_created_at", "created_at", postgresql_using="brin"),
         Index("ix_orders_service", "service_id", "id"),

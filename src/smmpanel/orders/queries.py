@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.accounts.access import Actor, Permission
 from smmpanel.kernel.errors import NotFoundError
 from smmpanel.kernel.paging import PAGE_SIZE, PAGE_SIZE_MAX, Paged, key_from, paged
-from smmpanel.orders.models import OrderStatus
+from smmpanel.orders.models import OrderKind, OrderStatus
 from smmpanel.orders.owning import is_order_id
 from smmpanel.orders.words import net_charge, refill_word, shown_remains, status_word
 
@@ -151,6 +151,7 @@ SELECT o.id, o.user_id, u.username, o.service_id, s.name AS service, o.parent_id
   {_RUNS}
 """
 _ONE = text(f"{_VIEW.format(orders='orders')} WHERE o.id = :id")
+_SEVERAL = text(f"{_VIEW.format(orders='orders')} WHERE o.id = ANY(CAST(:ids AS bigint[])) ORDER BY o.id DESC")
 
 
 async def order_for(session: AsyncSession, viewer: Actor, order_id: int) -> OrderView:
@@ -159,6 +160,13 @@ async def order_for(session: AsyncSession, viewer: Actor, order_id: int) -> Orde
     if row is None or (row["user_id"] != viewer.user_id and not viewer.may(Permission.ORDERS_VIEW)):
         raise NotFoundError
     return _view(row)
+
+
+async def orders_by_id(session: AsyncSession, viewer: Actor, order_ids: Iterable[int]) -> list[OrderView]:
+    """Return those of the orders that the viewer may see, newest first."""
+    ids = [one for one in order_ids if is_order_id(one)]
+    rows = (await session.execute(_SEVERAL, {"ids": ids})).mappings().all() if ids else []
+    return [_view(row) for row in rows if row["user_id"] == viewer.user_id or viewer.may(Permission.ORDERS_VIEW)]
 
 
 def _view(row: Any) -> OrderView:
@@ -181,6 +189,11 @@ class OrderFilter:
     """Runs are shown only if they are asked for, by this or by their parent."""
     search: str | None = None
     """An order's id, an external id (staff), or a link, exactly."""
+    words: str | None = None
+    """Of one customer's latest orders: an id of an order or a service, or a part of a link or of a service's name."""
+    since: datetime | None = None
+    until: datetime | None = None
+    """Placed within this time; `until` itself is outside."""
 
 
 _CONDITIONS = {
@@ -190,11 +203,19 @@ _CONDITIONS = {
     "unconfirmed": "o.unconfirmed = :unconfirmed",
     "parent_id": "o.parent_id = :parent_id",
     "statuses": "o.status = ANY(CAST(:statuses AS text[]))",
-    "kinds": "o.kind = ANY(CAST(:kinds AS text[]))",
     "ids": "o.id = ANY(CAST(:ids AS bigint[]))",
     "link": "o.link = :link",
     "before": "o.id < :before",
+    "since": "o.created_at >= :since",
+    "until": "o.created_at < :until",
+    # One person's orders have no index of their words: so many of the latest are looked through, and no more.
+    "like": "(o.link ILIKE :like OR o.service_id IN (SELECT id FROM services WHERE name ILIKE :like))",
+    "number": "(o.id = :number OR o.service_id = :number)",
+    "looked_through": "o.id >= (SELECT coalesce(min(id), 0) FROM"
+    " (SELECT id FROM orders WHERE user_id = :user_id ORDER BY id DESC LIMIT :looked_through) latest)",
 }
+LOOKED_THROUGH = 20_000
+"""So many of a customer's latest orders are searched for a text."""
 _BY_NAME = text(
     "SELECT id FROM orders WHERE id = :number"
     " UNION SELECT o.id FROM providers p JOIN orders o ON o.provider_id = p.id AND o.external_id = :name WHERE :staff"
@@ -219,19 +240,36 @@ async def orders_page(
         "unconfirmed": wanted.unconfirmed if staff else None,
         "parent_id": wanted.parent_id,
         "statuses": [status.value for status in wanted.statuses] or None,
-        "kinds": list(wanted.kinds) or None,
         "before": key_from(after),
+        "since": wanted.since,
+        "until": wanted.until,
+        **(_like(wanted.words) if wanted.user_id or not staff else {}),
         **await _searched(session, wanted.search, staff=staff),
     }
     given = {name: value for name, value in given.items() if value is not None}
     conditions = [_CONDITIONS[name] for name in given]
-    if not given.keys() & {"kinds", "parent_id", "ids", "link"}:
+    if wanted.kinds:
+        # Written out, so that the planner sees which index is meant.
+        kinds = ", ".join(f"'{OrderKind(kind).value}'" for kind in wanted.kinds)
+        conditions.append(f"o.kind IN ({kinds})")
+    elif not given.keys() & {"parent_id", "ids", "link"}:
         conditions.append("o.kind <> 'run'")
     # First the page, then what belongs to its orders.
     chosen = f"(SELECT o.* FROM orders o WHERE {' AND '.join(conditions) or 'true'} ORDER BY o.id DESC LIMIT :size)"
     page = text(f"{_VIEW.format(orders=chosen)} ORDER BY o.id DESC")
     rows = (await session.execute(page, {**given, "size": size + 1})).mappings().all()
     return paged([_view(row) for row in rows], size, [row["id"] for row in rows])
+
+
+def _like(typed: str | None) -> dict[str, Any]:
+    """Turn what a customer typed into conditions."""
+    name = (typed or "").strip().removeprefix("#").replace("\x00", "")
+    if not name:
+        return {}
+    if name.isascii() and name.isdigit() and len(name) < 19:
+        return {"number": int(name), "looked_through": LOOKED_THROUGH}
+    escaped = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return {"like": f"%{escaped}%", "looked_through": LOOKED_THROUGH}
 
 
 async def _searched(session: AsyncSession, search: str | None, *, staff: bool) -> dict[str, Any]:
