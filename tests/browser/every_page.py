@@ -23,7 +23,11 @@ class Shown:
 
 EVERY_PAGE = (
     Shown("sign-in", "/sign-in", VISITOR),
+    Shown("sign-up", "/sign-up", VISITOR),
     Shown("home", "/", CUSTOMER),
+    Shown("statement", "/statement", CUSTOMER),
+    Shown("add-funds", "/add-funds", CUSTOMER),
+    Shown("api-keys", "/api-keys", CUSTOMER),
     Shown("admin-home", "/", ADMIN),
     Shown("not-found", "/no-such-page", VISITOR, status=404),
 )

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from smmpanel.accounts import api_key_pages, sign_up_pages
 from smmpanel.accounts import pages as account_pages
 from smmpanel.api import auth, docs, keys, mass_orders, orders, services, staff_orders, wallet
 from smmpanel.entrypoints import health, metrics
@@ -29,6 +30,7 @@ from smmpanel.entrypoints.shell import read_shell
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
+from smmpanel.ledger import pages as money_pages
 from smmpanel.panel_api.app import panel_api_routes
 from smmpanel.web.assembling import SITE_NAME, install_web
 from smmpanel.web.assets import STATIC_PATH
@@ -42,6 +44,9 @@ OTHER_ROUTE = "other"
 
 ROUTERS = (
     account_pages.router,
+    sign_up_pages.router,
+    api_key_pages.router,
+    money_pages.router,
     auth.router,
     keys.router,
     services.router,

@@ -1,0 +1,95 @@
+"""The page on which somebody makes an account."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from smmpanel.accounts.current import FOR_EVERYBODY, MaybeViewer, RequestOrigin
+from smmpanel.accounts.passwords import TYPED_MAX, WeakPasswordError
+from smmpanel.accounts.sessions import open_session
+from smmpanel.accounts.signing_in import count_sign_up
+from smmpanel.accounts.signing_up import (
+    EMAIL_MAX,
+    USERNAME_MAX,
+    EmailTakenError,
+    UsernameTakenError,
+    register,
+)
+from smmpanel.accounts.throttling import TooManyAttemptsError
+from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
+from smmpanel.web.cookies import set_session_cookie
+from smmpanel.web.csrf import CsrfChecked
+from smmpanel.web.errors import failure_of
+from smmpanel.web.forms import read_form
+from smmpanel.web.languages import language_of, say
+from smmpanel.web.pages import page
+from smmpanel.web.redirects import see_other
+from smmpanel.web.transactions import CurrentPanel
+
+router = APIRouter(include_in_schema=False, dependencies=FOR_EVERYBODY)
+
+PATH, FIRST_PAGE = "/sign-up", "/orders/new"
+ZONES = {"vi": "Asia/Ho_Chi_Minh", "id": "Asia/Jakarta"}
+"""What most readers of a language live by; others begin with the panel's own zone."""
+USERNAME_WRONG = marked("Enter 3 to 32 letters and digits, with single dots, dashes or underscores between them.")
+EMAIL_WRONG = marked("Enter an e-mail address such as name@example.com.")
+
+
+@dataclass(frozen=True, slots=True)
+class SignUpPage:
+    """What accounts/sign_up.html receives: what was typed, and what is wrong with which field."""
+
+    username: str = ""
+    email: str = ""
+    wrong_field: str = ""
+    wrong: str = ""
+
+
+@router.get(PATH)
+async def show_sign_up(request: Request, viewer: MaybeViewer) -> Response:
+    """Show the form; whoever is signed in has an account."""
+    if viewer is not None:
+        return see_other("/")
+    return page(request, "accounts/sign_up.html", SignUpPage())
+
+
+@router.post(PATH)
+async def take_sign_up(request: Request, panel: CurrentPanel, origin: RequestOrigin, _csrf: CsrfChecked) -> Response:
+    """Make the account, sign in and lead to the first order, or show the form again."""
+    form = await read_form(request)
+    username, email = form.get("username", "").strip()[:EMAIL_MAX], form.get("email", "").strip()[: EMAIL_MAX * 2]
+    language, now = language_of(request), panel.clock()
+    lifetime = timedelta(days=panel.settings.session_days)
+    try:
+        await count_sign_up(panel.db, origin.ip, now=now)
+        async with panel.db.transaction() as session:
+            user = await register(
+                session,
+                username=username,
+                email=email,
+                password=form.get("password", "")[:TYPED_MAX],
+                language=language,
+                time_zone=ZONES.get(language, str(getattr(request.state, "panel_time_zone", "UTC"))),
+            )
+            opened = await open_session(
+                session, user.id, lifetime=lifetime, ip=origin.ip, user_agent=origin.user_agent, now=now
+            )
+    except (InvalidInputError, WeakPasswordError, UsernameTakenError, EmailTakenError, TooManyAttemptsError) as error:
+        failure = failure_of(request, error)
+        field = str(error.fields.get("field", ""))
+        told = failure.message
+        if isinstance(error, InvalidInputError):
+            told = say(request, USERNAME_WRONG if field == "username" else EMAIL_WRONG)
+        throttled = isinstance(error, TooManyAttemptsError)
+        status = failure.status if throttled else HTTPStatus.UNPROCESSABLE_ENTITY
+        headers = {name: value for name, value in failure.headers.items() if name == "Retry-After"}
+        shown = SignUpPage(username[:USERNAME_MAX], email[:EMAIL_MAX], field, told)
+        return page(request, "accounts/sign_up.html", shown, status=status, headers=headers)
+    response = see_other(FIRST_PAGE)
+    set_session_cookie(request, response, opened.token, int(lifetime.total_seconds()))
+    return response
