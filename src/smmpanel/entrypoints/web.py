@@ -31,6 +31,7 @@ from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
 from smmpanel.ledger import pages as money_pages
+from smmpanel.orders import staff as staff_order_pages
 from smmpanel.panel_api.app import panel_api_routes
 from smmpanel.web.assembling import SITE_NAME, install_web
 from smmpanel.web.assets import STATIC_PATH
@@ -47,6 +48,7 @@ ROUTERS = (
     sign_up_pages.router,
     api_key_pages.router,
     money_pages.router,
+    *staff_order_pages.ROUTERS,
     auth.router,
     keys.router,
     services.router,
