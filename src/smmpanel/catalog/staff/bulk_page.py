@@ -195,13 +195,13 @@ def _fields_in(form: Mapping[str, str]) -> ServiceFields:
             raise InvalidInputError(field="fixed_rate", reason=PRICE_NEEDED)
         fields["fixed_rate"] = price
     elif pricing == "inherit":
-        fields.update(fixed_rate=None, markup_percent=None, markup_fixed=None, rounding_step=None)
+        fields = {"fixed_rate": None, "markup_percent": None, "markup_fixed": None, "rounding_step": None}
     elif pricing == "markup":
         percent, fixed = amount_in(form, "markup_percent"), amount_in(form, "markup_fixed")
         step = amount_in(form, "rounding_step")
         if percent is None and fixed is None and step is None:
             raise InvalidInputError(field="markup_percent", reason=PERCENT_NEEDED)
-        fields.update(fixed_rate=None)
+        fields["fixed_rate"] = None
         if percent is not None:
             fields["markup_percent"] = percent
         if fixed is not None:

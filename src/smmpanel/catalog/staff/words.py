@@ -64,3 +64,12 @@ CAUSE_NAMES: Mapping[str, str] = {
     "fx": marked("Exchange rate"),
     "bulk": marked("Bulk edit"),
 }
+NO_ROUTE_NAMES: Mapping[str, str] = {
+    "no_route": marked("No provider’s service stands behind it."),
+    "route_disabled": marked("Its routes are switched off."),
+    "provider_disabled": marked("Its provider is switched off."),
+    "gone_at_provider": marked("Its provider does not list it any more."),
+    "type_changed": marked("At its provider it became a service of another type."),
+    "fx_missing": marked("There is no exchange rate for its provider’s currency."),
+    "provider_paused": marked("Its provider is paused. Orders wait."),
+}
