@@ -29,6 +29,8 @@ router = APIRouter(include_in_schema=False)
 
 NAME_MISSING = marked("Enter your user name or e-mail address.")
 PASSWORD_MISSING = marked("Enter your password.")
+STAFF_HOMES = ("/staff", "/staff/orders")
+CUSTOMER_HOMES = ("/orders/new", "/orders")
 ROLE_NAMES = {
     Role.CUSTOMER: marked("Customer"),
     Role.STAFF: marked("Staff"),
@@ -59,7 +61,12 @@ class HomePage:
 
 @router.get("/")
 async def show_home(request: Request, viewer: CurrentViewer) -> Response:
-    """Show who is signed in."""
+    """Lead to where work begins: staff to the back office, customers to the order form, as far as this panel has them."""
+    ways: frozenset[str] = request.app.state.ways
+    wanted = STAFF_HOMES if viewer.is_staff else CUSTOMER_HOMES
+    for path in wanted:
+        if path in ways:
+            return see_other(path)
     return page(request, "accounts/home.html", HomePage(viewer.username, viewer.email, ROLE_NAMES[viewer.role]))
 
 

@@ -124,25 +124,32 @@ async def read_shell(request: Request, viewer: Viewer | None) -> Shell:
     request.state.panel_time_zone = options.get(TIME_ZONE_OPTION) or "UTC"
     brand = brand_of(options, request.app.state.brand)
     links = {str(name): str(href) for name, href in dict(options.get(LINKS_OPTION) or {}).items()}
+    ways: frozenset[str] = request.app.state.ways
     if viewer is None:
-        return Shell(brand, links=links)
+        return Shell(brand, links=links, ways=ways)
     if side == "staff":
-        return _staff_shell(Shell(brand, "staff", _person(viewer), links=links), viewer, row)
+        return _staff_shell(Shell(brand, "staff", _person(viewer), links=links, ways=ways), viewer, row)
     return Shell(
         brand,
         "customer",
         _person(viewer),
-        CUSTOMER_NAV,
-        CUSTOMER_TABS,
+        [replace(group, items=_existing(group.items, ways)) for group in CUSTOMER_NAV],
+        _existing(CUSTOMER_TABS, ways),
         balance=row["balance"] if row["balance"] is not None else _ZERO,
         unread=row["unread"],
         links=links,
+        ways=ways,
     )
+
+
+def _existing(items: Sequence[NavItem], ways: frozenset[str]) -> list[NavItem]:
+    return [item for item in items if item.href in ways]
 
 
 def _staff_shell(shell: Shell, viewer: Viewer, row: RowMapping) -> Shell:
     counts = {"/staff/orders": row["unconfirmed"], "/staff/alerts": row["alerts"]}
-    open_ways = [way for way in STAFF_WAYS if way.needs is None or viewer.may(way.needs)]
+    existing = [way for way in STAFF_WAYS if way.item.href in shell.ways]
+    open_ways = [way for way in existing if way.needs is None or viewer.may(way.needs)]
     items = [
         (way.group, replace(way.item, count=counts.get(way.item.href, 0), hot=bool(counts.get(way.item.href))))
         for way in open_ways

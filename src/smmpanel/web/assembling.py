@@ -39,6 +39,7 @@ def install_web(
     app.state.brand = Brand(site_name)
     app.state.read_shell = read_shell
     app.state.live = LiveHub(panel)
+    app.state.ways = frozenset(str(getattr(route, "path", "")) for route in app.routes)
     app.mount(STATIC_PATH, assets)
     app.router.routes.append(theme_route())
     install_error_handlers(app, renderers or {})

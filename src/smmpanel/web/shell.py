@@ -68,6 +68,13 @@ class Shell:
     unread: int = 0
     links: dict[str, str] = field(default_factory=dict)
     """Addresses outside the panel that its owner set, such as `support`."""
+    ways: frozenset[str] = frozenset()
+    """The paths that this panel answers: a frame leads nowhere else."""
+
+    @property
+    def staff_home(self) -> str:
+        """Where the back office begins."""
+        return "/staff" if "/staff" in self.ways else "/staff/orders"
 
     def current(self, path: str) -> str:
         """Return the address of the way that leads to this page or to what it belongs to."""
