@@ -27,7 +27,7 @@ def _count_of(tab: str) -> str:
     statuses = ", ".join(f"'{status.value}'" for status in TABS[tab])
     return (
         f"(SELECT count(*) FROM (SELECT FROM orders WHERE user_id = :user AND status IN ({statuses})"
-        f" AND kind <> 'run' LIMIT {COUNTED_MAX}) AS some) AS {tab}"
+        f" AND kind <> 'run' LIMIT {COUNTED_MAX}) AS few) AS {tab}"
     )
 
 
