@@ -9,6 +9,7 @@ from smmpanel.kernel.i18n import marked
 from smmpanel.web.inputs import is_clean
 
 FIELDS_MAX = 100
+PART_BYTES_MAX = 32 * 1024 * 1024
 NOT_STORABLE = marked("holds characters that cannot be stored")
 _FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -19,7 +20,7 @@ def is_form(request: Request) -> bool:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """Return the fields of a posted form; files are left out, and of fields with one name the last counts.
+    """Return the fields of a posted form; files are left out (`read_upload`), and of fields with one name the last counts.
 
     Raises `InvalidInputError` if a field holds what cannot be stored.
     """
@@ -27,12 +28,24 @@ async def read_form(request: Request) -> dict[str, str]:
         return {}
     try:
         # Broken text is a ValueError to the parser, and an unknown charset a LookupError.
-        form = await request.form(max_fields=FIELDS_MAX, max_files=FIELDS_MAX)
+        # How long a body may be at all is decided before it comes here, by path.
+        form = await request.form(max_fields=FIELDS_MAX, max_files=FIELDS_MAX, max_part_size=PART_BYTES_MAX)
     except (ValueError, LookupError):
         raise HTTPException(400) from None
     fields = {name: value for name, value in form.multi_items() if not isinstance(value, UploadFile)}
+    if not hasattr(request.state, "uploads"):
+        request.state.uploads = {
+            name: await value.read() for name, value in form.multi_items() if isinstance(value, UploadFile)
+        }
     await form.close()
     for name, value in fields.items():
         if not (is_clean(name) and is_clean(value)):
             raise InvalidInputError(field=name if is_clean(name) else "?", reason=NOT_STORABLE)
     return fields
+
+
+async def read_upload(request: Request, name: str) -> bytes:
+    """Return the content of a posted file; nothing if none was chosen."""
+    await read_form(request)
+    uploads: dict[str, bytes] = getattr(request.state, "uploads", {})
+    return uploads.get(name, b"")

@@ -1,0 +1,248 @@
+"""The page on which one order is placed: choose a service, say for what, see the charge, pay from the balance."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from smmpanel.accounts.access import Viewer
+from smmpanel.accounts.current import FOR_MEMBERS, CurrentViewer
+from smmpanel.catalog.kept_lists import KeptList, ShelfRow
+from smmpanel.catalog.price_lists import ServiceRow
+from smmpanel.kernel.errors import PanelError
+from smmpanel.kernel.i18n import marked
+from smmpanel.kernel.ids import random_text
+from smmpanel.ledger import KeyReusedError
+from smmpanel.orders.drafting import NewOrder
+from smmpanel.orders.glances import Glance, Timing, glance, last_service, timings
+from smmpanel.orders.owning import as_owner
+from smmpanel.orders.pages.offers import Chosen, Offer, Tile, Wish, choose, list_for, offers, shelves_of, tiles
+from smmpanel.orders.pages.order_form import (
+    ShownField,
+    drip_fields,
+    quick_amounts,
+    raw_order,
+    shown_fields,
+    typed_values,
+)
+from smmpanel.orders.pages.summary import Summary, summary_of
+from smmpanel.orders.pages.wording import STATUS_KINDS
+from smmpanel.orders.placing import place_order
+from smmpanel.orders.queries import OrderFilter, OrderView, orders_page
+from smmpanel.web.forms import read_form
+from smmpanel.web.inputs import ROW_ID_MAX
+from smmpanel.web.languages import say
+from smmpanel.web.pages import page
+from smmpanel.web.redirects import see_other
+from smmpanel.web.toasts import Toast, with_toast
+from smmpanel.web.transactions import CurrentPanel, Session, panel_of
+
+PATH = "/orders/new"
+BODY_MAX_BYTES = 8 * 1024 * 1024
+"""Comments by the thousand, each sign of which may take nine bytes on the way."""
+KEY_LENGTH = 24
+RECENT_ORDERS = 5
+SUBSCRIPTIONS = "subscriptions"
+PLACED = marked("Order {id} placed")
+VIEW_ORDER = marked("View order")
+CHOOSE_SERVICE = marked("This service is not on sale any more. Choose another one.")
+
+router = APIRouter(include_in_schema=False, dependencies=FOR_MEMBERS)
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrderPage:
+    """What orders/new.html receives. Without a service nothing is on sale."""
+
+    glance: Glance
+    recent: Sequence[OrderView]
+    status_kinds: Mapping[str, str]
+    tiles: Sequence[Tile] = ()
+    platform: str = ""
+    shelves: Sequence[ShelfRow] = ()
+    every_shelf: Sequence[ShelfRow] = ()
+    shelf: ShelfRow | None = None
+    service: ServiceRow | None = None
+    timing: Timing | None = None
+    offered: Sequence[Offer] = ()
+    on_shelf: Sequence[ServiceRow] = ()
+    on_sale: int = 0
+    has_subscriptions: bool = False
+    fields: Sequence[ShownField] = ()
+    typed: Mapping[str, str] = field(default_factory=dict)
+    amounts: Sequence[int] = ()
+    drip_fields: Sequence[ShownField] = ()
+    key: str = ""
+    summary: Summary | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OffersPart:
+    """What orders/new_services.html receives."""
+
+    offered: Sequence[Offer]
+    selected: int
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryPart:
+    """What orders/new_summary.html receives."""
+
+    summary: Summary | None
+    service: ServiceRow
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Who orders, from which price list, and where in it they are."""
+
+    viewer: Viewer
+    kept: KeptList
+    chosen: Chosen | None
+
+
+@router.get(PATH)
+async def show_new_order(request: Request, session: Session, viewer: CurrentViewer) -> Response:
+    """Show the form for the service that the address names, or for the one that was ordered last."""
+    given = dict(request.query_params)
+    kept = await list_for(request, session, viewer.user_id)
+    chosen = choose(kept, _wish(given), await last_service(session, viewer.user_id))
+    shown = await _page_for(request, session, _Standing(viewer, kept, chosen), given, key=random_text(KEY_LENGTH))
+    return page(request, "orders/new.html", shown, fragment="ordering")
+
+
+@router.get(f"{PATH}/services")
+async def find_services(request: Request, session: Session, viewer: CurrentViewer) -> Response:
+    """Find services for the picker: by words or number, of a platform or category, in some order."""
+    given = request.query_params
+    kept = await list_for(request, session, viewer.user_id)
+    wish = _wish(given)
+    found = await offers(
+        session,
+        kept,
+        viewer.user_id,
+        platform=wish.platform,
+        category=wish.category,
+        search=given.get("q", ""),
+        order=given.get("filter", ""),
+    )
+    return page(request, "orders/new_services.html", OffersPart(found, wish.service))
+
+
+@router.get(f"{PATH}/charge")
+async def show_charge(request: Request, session: Session, viewer: CurrentViewer) -> Response:
+    """Reckon what the order in the address would cost."""
+    return await _charge_part(request, session, viewer, dict(request.query_params))
+
+
+@router.post(f"{PATH}/charge")
+async def reckon_charge(request: Request, session: Session, viewer: CurrentViewer) -> Response:
+    """Reckon what the order in the form would cost; lists of comments are too long for an address."""
+    return await _charge_part(request, session, viewer, await read_form(request))
+
+
+@router.post(PATH)
+async def take_order(request: Request, panel: CurrentPanel, session: Session, viewer: CurrentViewer) -> Response:
+    """Place the order and lead on, or show the form again with what is wrong. The same form sent twice is one order."""
+    form = await read_form(request)
+    key = form.get("key", "")[:KEY_LENGTH] or random_text(KEY_LENGTH)
+    kept = await list_for(request, session, viewer.user_id)
+    wish = _wish(form)
+    service = kept.by_id.get(wish.service)
+    error: PanelError | None = None
+    if service is not None:
+        order = NewOrder(viewer.user_id, service.id, raw_order(service, form), key)
+        try:
+            placed = await place_order(session, order, currency=panel.currency, now=panel.clock())
+        except PanelError as refused:
+            error = refused
+        else:
+            toast = Toast(
+                say(request, PLACED, id=placed.order_id),
+                href=f"/orders/{placed.order_id}",
+                link=say(request, VIEW_ORDER),
+            )
+            return with_toast(see_other(f"{PATH}?service={service.id}"), toast)
+    if isinstance(error, KeyReusedError):
+        key = random_text(KEY_LENGTH)
+    chosen = choose(kept, wish, None)
+    gone = "" if service is not None else say(request, CHOOSE_SERVICE)
+    shown = await _page_for(
+        request, session, _Standing(viewer, kept, chosen), form, key=key, error=error, gone=gone, sent=True
+    )
+    return page(request, "orders/new.html", shown, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+async def _charge_part(request: Request, session: AsyncSession, viewer: Viewer, given: Mapping[str, str]) -> Response:
+    kept = await list_for(request, session, viewer.user_id)
+    chosen = choose(kept, _wish(given), None)
+    if chosen is None:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    summary = await summary_of(request, session, viewer.user_id, chosen.service, given)
+    return page(request, "orders/new_summary.html", SummaryPart(summary, chosen.service))
+
+
+async def _page_for(
+    request: Request,
+    session: AsyncSession,
+    standing: _Standing,
+    given: Mapping[str, str],
+    *,
+    key: str,
+    error: PanelError | None = None,
+    gone: str = "",
+    sent: bool = False,
+) -> NewOrderPage:
+    viewer, kept, chosen = standing.viewer, standing.kept, standing.chosen
+    now = panel_of(request).clock()
+    figures = await glance(session, viewer.user_id, now=now)
+    mine = OrderFilter(user_id=viewer.user_id)
+    recent = (await orders_page(session, as_owner(viewer), mine, size=RECENT_ORDERS)).rows
+    if chosen is None:
+        return NewOrderPage(figures, recent, STATUS_KINDS)
+    service = chosen.service
+    typed = typed_values(service, given)
+    offered = await offers(
+        session, kept, viewer.user_id, platform=chosen.platform, category=chosen.category.id, search="", order=""
+    )
+    known = {one.row.id: one.timing for one in offered}
+    timing = known[service.id] if service.id in known else (await timings(session, [service.id])).get(service.id)
+    summary = await summary_of(request, session, viewer.user_id, service, typed, error=error, gone=gone, complete=sent)
+    return NewOrderPage(
+        glance=figures,
+        recent=recent,
+        status_kinds=STATUS_KINDS,
+        tiles=tiles(kept),
+        platform=chosen.platform,
+        shelves=shelves_of(kept, chosen.platform),
+        every_shelf=kept.shelves,
+        shelf=chosen.category,
+        service=service,
+        timing=timing,
+        offered=offered,
+        on_shelf=kept.of(category_id=chosen.category.id),
+        on_sale=len(kept.rows),
+        has_subscriptions=any(row.type == SUBSCRIPTIONS for row in kept.rows),
+        fields=shown_fields(request, service, typed),
+        typed=typed,
+        amounts=quick_amounts(service),
+        drip_fields=drip_fields(request, service, typed),
+        key=key,
+        summary=summary,
+    )
+
+
+def _wish(given: Mapping[str, str]) -> Wish:
+    return Wish(
+        given.get("platform", ""), _number(given.get("category")), _number(given.get("service")), given.get("type", "")
+    )
+
+
+def _number(text: str | None) -> int:
+    if text and text.isascii() and text.isdigit() and len(text) <= len(str(ROW_ID_MAX)):
+        return min(int(text), ROW_ID_MAX)
+    return 0

@@ -1,0 +1,151 @@
+"""What the order form offers to choose from: platforms, categories, services with their measured times."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+
+from smmpanel.catalog.kept_lists import KeptList, KeptLists, ShelfRow
+from smmpanel.catalog.platforms import PLATFORMS
+from smmpanel.catalog.price_lists import ServiceRow
+from smmpanel.kernel.i18n import marked
+from smmpanel.orders.glances import Timing, favourite_services, timings
+from smmpanel.web.transactions import panel_of
+
+SHOWN_MAX = 50
+TIMED_MAX = 20_000
+EVERY_PLATFORM = "all"
+_ALL = marked("All")
+_OTHER_ICON = "layers"
+_ICONS = {
+    "instagram": "brand:instagram",
+    "tiktok": "brand:tiktok",
+    "facebook": "brand:facebook",
+    "youtube": "brand:youtube",
+    "telegram": "brand:telegram",
+    "x": "brand:x",
+    "threads": "brand:threads",
+    "spotify": "brand:spotify",
+    "soundcloud": "brand:soundcloud",
+    "twitch": "brand:twitch",
+    "kick": "brand:kick",
+    "discord": "brand:discord",
+    "pinterest": "brand:pinterest",
+    "reddit": "brand:reddit",
+    "snapchat": "brand:snapchat",
+    "whatsapp": "brand:whatsapp",
+    "shopee": "brand:shopee",
+    "zalo": "brand:zalo",
+    "vk": "brand:vk",
+    "google": "brand:google",
+    "linkedin": "link",
+    "website": "globe",
+}
+# icons: layers link globe layout-grid
+
+
+class Tile(NamedTuple):
+    """One platform to choose. The name of `all` is a text to be translated, the others are names."""
+
+    slug: str
+    name: str
+    icon: str
+
+
+class Offer(NamedTuple):
+    """One service to choose, with how long it takes, if that was measured."""
+
+    row: ServiceRow
+    timing: Timing | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Where in the catalogue somebody stands: a platform (or all), a category, a service."""
+
+    platform: str
+    category: ShelfRow
+    service: ServiceRow
+
+
+class Wish(NamedTuple):
+    """What an address or a form names of a choice; empty for what it does not name."""
+
+    platform: str = ""
+    category: int = 0
+    service: int = 0
+    type: str = ""
+
+
+async def list_for(request: Request, session: AsyncSession, user_id: int) -> KeptList:
+    """Return a user's price list, as this process keeps it."""
+    state = request.app.state
+    if not hasattr(state, "kept_lists"):
+        state.kept_lists = KeptLists(panel_of(request).currency)
+    kept: KeptLists = state.kept_lists
+    return await kept.list_for(session, user_id)
+
+
+def tiles(kept: KeptList) -> list[Tile]:
+    """Return the platforms that have something on sale, and before them all of them together."""
+    first = Tile(EVERY_PLATFORM, _ALL, "layout-grid")
+    known = [one for one in PLATFORMS.values() if one.slug in kept.platforms]
+    return [first, *(Tile(one.slug, one.name.partition(" (")[0], _ICONS.get(one.slug, _OTHER_ICON)) for one in known)]
+
+
+def choose(kept: KeptList, wish: Wish, last: int | None) -> Chosen | None:
+    """Return the choice that fits a wish best, or else the last one; `None` if nothing is on sale."""
+    service = kept.by_id.get(wish.service)
+    platform = wish.platform if wish.platform in kept.platforms else None
+    if service is None and wish.category:
+        service = next(iter(kept.of(category_id=wish.category)), None)
+    if service is None and platform is not None:
+        service = next(iter(kept.of(platform=platform)), None)
+    if service is None and wish.type:
+        service = next((row for row in kept.rows if row.type == wish.type), None)
+    if service is None:
+        service = kept.by_id.get(last or 0) or next(iter(kept.rows), None)
+    if service is None:
+        return None
+    shelf = next(one for one in kept.shelves if one.id == service.category_id)
+    everywhere = wish.platform == EVERY_PLATFORM or service.platform not in PLATFORMS
+    return Chosen(EVERY_PLATFORM if everywhere else service.platform or EVERY_PLATFORM, shelf, service)
+
+
+def shelves_of(kept: KeptList, platform: str) -> list[ShelfRow]:
+    """Return the categories of a platform, or all."""
+    return [one for one in kept.shelves if platform in {EVERY_PLATFORM, one.platform}]
+
+
+async def offers(
+    session: AsyncSession, kept: KeptList, user_id: int, *, platform: str, category: int, search: str, order: str
+) -> list[Offer]:
+    """Return services to choose from, fifty at most: those of a category, or everything that a search finds.
+
+    `order` is one of `cheapest`, `refill`, `fastest`, `favourites`, which look through the whole platform, or empty.
+    """
+    wanted = platform if platform in kept.platforms else None
+    rows: Sequence[ServiceRow]
+    if search.strip():
+        rows = list(kept.found(search, platform=wanted))
+    elif order:
+        rows = kept.of(platform=wanted)
+    else:
+        rows = kept.of(category_id=category) or kept.of(platform=wanted)
+    if order == "cheapest":
+        rows = sorted(rows, key=lambda row: row.rate)
+    elif order == "refill":
+        rows = [row for row in rows if row.refill]
+    elif order == "favourites":
+        kept_at_hand = await favourite_services(session, user_id)
+        rows = [row for row in (rows if search.strip() else kept.rows) if row.id in kept_at_hand]
+    elif order == "fastest":
+        known = await timings(session, [row.id for row in islice(rows, TIMED_MAX)])
+        measured = sorted((row for row in rows if row.id in known), key=lambda row: known[row.id].median_seconds)
+        return [Offer(row, known[row.id]) for row in measured[:SHOWN_MAX]]
+    shown = rows[:SHOWN_MAX]
+    known = await timings(session, [row.id for row in shown])
+    return [Offer(row, known.get(row.id)) for row in shown]
