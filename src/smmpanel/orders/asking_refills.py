@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.facts import Fact, record
 from smmpanel.kernel.jobs import Backoff, enqueue, job, wake
+from smmpanel.kernel.live import tell
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
 from smmpanel.orders.models import RefillState
@@ -259,6 +260,7 @@ async def _record(session: AsyncSession, moves: Sequence[_Move], now: datetime) 
         before = R.PENDING.value if row.state == R.REQUESTING else row.state
         events.append(Event(row.order_id, "refill", before, move.state.value, _storable(move.reason or "")))
     await add_events(session, events)
+    await tell(session, "orders", {rows[move.refill_id].user_id for move in shown})
     await record(
         session,
         *(

@@ -16,6 +16,7 @@ from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.audit import audit
 from smmpanel.kernel.errors import ConflictError, InvalidInputError, NotFoundError, PanelError
 from smmpanel.kernel.facts import Fact, record
+from smmpanel.kernel.live import tell
 from smmpanel.orders.models import FINISHED, CancelRequest, CancelState, OrderKind, OrderStatus
 from smmpanel.orders.owning import is_order_id
 from smmpanel.orders.sending_cancels import wake_cancels
@@ -193,9 +194,10 @@ async def reject_cancel(session: AsyncSession, actor: Actor, order_id: int, reas
     reason = reason.strip()
     if not reason or len(reason) > REASON_LENGTH_MAX:
         raise InvalidInputError(field="reason", reason=f"is needed, at most {REASON_LENGTH_MAX} characters")
-    await lock_orders(session, [order_id])
+    row = (await lock_orders(session, [order_id]))[order_id]
     if not await close_cancels(session, [order_id], CancelState.REJECTED, now, reason=reason, actor_id=actor.user_id):
         raise NotFoundError
+    await tell(session, "orders", [row["user_id"]])
     after = {"cancel": CancelState.REJECTED.value, "reason": reason}
     await audit(session, actor, Permission.ORDERS_EDIT, f"order:{order_id}", after=after)
 

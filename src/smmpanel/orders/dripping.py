@@ -19,6 +19,7 @@ from smmpanel.catalog.pricing import charge
 from smmpanel.catalog.routes import Route, first_open, routes_for
 from smmpanel.catalog.service_types import SERVICE_TYPES
 from smmpanel.kernel.jobs import Backoff, job, wake
+from smmpanel.kernel.live import tell
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.money import UNIT, plain
 from smmpanel.kernel.panel import Panel
@@ -212,6 +213,7 @@ async def _place(session: AsyncSession, runs: Sequence[_Run], currency: str, now
         if run.parent["status"] == OrderStatus.PENDING
     ]
     await settle(session, begun, now=now, watch=timedelta(0))
+    await tell(session, "orders", {run.parent["user_id"] for run in runs})
     for provider_id in {run.route.provider_id for run in runs}:
         wake_submission(session, provider_id)
 

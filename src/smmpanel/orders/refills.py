@@ -11,6 +11,7 @@ from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.audit import audit
 from smmpanel.kernel.errors import ConflictError, InvalidInputError, NotFoundError, PanelError
 from smmpanel.kernel.facts import Fact, record
+from smmpanel.kernel.live import tell
 from smmpanel.kernel.states import Flow
 from smmpanel.orders.asking_refills import wake_refills
 from smmpanel.orders.models import OrderKind, Refill, RefillState
@@ -179,6 +180,7 @@ async def set_refill(
     await session.flush()
     event = Event(refill.order_id, "refill", before.value, state.value, reason, actor.user_id)
     await add_events(session, [event])
+    await tell(session, "orders", [refill.user_id])
     after: dict[str, Any] = {"refill": refill.id, "state": state.value, "reason": reason}
     subject = f"order:{refill.order_id}"
     await audit(session, actor, Permission.ORDERS_EDIT, subject, before={"state": before.value}, after=after)

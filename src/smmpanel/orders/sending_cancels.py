@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.facts import Fact, record
 from smmpanel.kernel.jobs import Backoff, enqueue, job, wake
+from smmpanel.kernel.live import tell
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
 from smmpanel.orders.models import FINISHED, CancelState, OrderStatus
@@ -205,6 +206,7 @@ async def _record(session: AsyncSession, moves: Sequence[_Move], now: datetime) 
     before = C.REQUESTED.value
     events = [Event(one.order_id, "cancel", before, one.state.value, _storable(one.reason or "")) for one in closed]
     await add_events(session, events)
+    await tell(session, "orders", {written[one.request_id] for one in closed})
     facts = [
         CancelAnswered(order_id=one.order_id, user_id=written[one.request_id], state=one.state.value) for one in closed
     ]

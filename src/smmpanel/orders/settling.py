@@ -17,11 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.catalog.pricing import refund_part
 from smmpanel.kernel.facts import Fact, record
+from smmpanel.kernel.live import tell
 from smmpanel.kernel.states import IllegalMoveError
 from smmpanel.ledger import AccountKind, Reason, Transfer, UserAccounts, lock_users, panel_account, post_fresh
 from smmpanel.orders.models import FINISHED, ORDER_FLOW, OrderStatus
 from smmpanel.orders.pacing import next_check_at
 from smmpanel.orders.timeline import Event, add_events
+from smmpanel.orders.words import status_word
 from smmpanel.orders.writing import OrderRow, OrderWrite, lock_orders, write_orders
 
 ZERO = Decimal(0)
@@ -86,7 +88,28 @@ async def settle(
         await write_orders(session, [_write(change, row, results, now=now, watch=watch) for change, row in moved])
         await add_events(session, [_event(change, row, results) for change, row in moved])
         await record(session, *_facts(moved, results))
+        await _tell_owners(session, moved, results)
     return answers
+
+
+async def _tell_owners(
+    session: AsyncSession, moved: Sequence[tuple[Change, OrderRow]], results: Mapping[int, "_Result"]
+) -> None:
+    """Have the owners' open pages look again, if there is anything new to see there."""
+    paid = {row["user_id"] for change, row in moved if _paid_back(change, row, results)}
+    seen = {
+        row["user_id"]
+        for change, row in moved
+        if status_word(change.status, row["kind"]) != status_word(row["status"], row["kind"])
+        or change.remains not in {None, row["remains"]}
+    }
+    await tell(session, "orders", seen | paid)
+    await tell(session, "balance", paid)
+
+
+def _paid_back(change: Change, row: OrderRow, results: Mapping[int, "_Result"]) -> bool:
+    result = results.get(change.order_id)
+    return result is not None and result.refunded != row["refunded"]
 
 
 @dataclass(frozen=True, slots=True)

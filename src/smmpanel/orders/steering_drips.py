@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.audit import audit
 from smmpanel.kernel.errors import ConflictError, NotFoundError
+from smmpanel.kernel.live import tell
 from smmpanel.kernel.money import Money, plain
 from smmpanel.ledger import Reason, Transfer, lock_users, post_fresh
 from smmpanel.orders.dripping import wake_drips
@@ -97,6 +98,7 @@ async def _give_back(session: AsyncSession, row: OrderRow, rest: Decimal) -> Non
     )
     await post_fresh(session, {sides.wallet.id: sides.wallet, sides.held.id: sides.held}, [back])
     await session.execute(_GIVE_BACK, {"id": row["id"], "rest": rest})
+    await tell(session, "balance", [row["user_id"]])
 
 
 async def _drip(session: AsyncSession, actor: Actor, order_id: int, permission: Permission) -> OrderRow:
