@@ -37,6 +37,8 @@ FONTS = {
 }
 DONG = "₫"
 DONG_FONT = "@fontsource-variable/inter/files/inter-vietnamese-wght-normal.woff2"
+OWN_SCRIPTS = ("app.js", "order.js", "order-rows.js", "orders.js")
+"""The behaviour of all pages, and what single pages load beside it."""
 SCRIPTS = {"htmx.js": "htmx.org/dist/htmx.min.js", "htmx-sse.js": "htmx.org/dist/ext/hx-sse.min.js"}
 
 ICON_SOURCES = ((SOURCE, "**/templates/**/*.html"), (SOURCE, "**/*.py"), (FRONTEND, "js/*.js"))
@@ -133,7 +135,8 @@ def build(target: Path = STATIC) -> Folder:
     }
     fonts["dong"] = folder.put("dong.woff2", _one_glyph(PACKAGES / DONG_FONT, DONG), compress=False)
     folder.put("app.css", stylesheet(fonts))
-    folder.put("app.js", rjsmin.jsmin((FRONTEND / "js" / "app.js").read_text("utf-8")).encode())
+    for name in OWN_SCRIPTS:
+        folder.put(name, rjsmin.jsmin((FRONTEND / "js" / name).read_text("utf-8")).encode())
     for name, path in SCRIPTS.items():
         folder.put(name, (PACKAGES / path).read_bytes())
     icons = icons_named()
