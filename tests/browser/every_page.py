@@ -37,5 +37,8 @@ EVERY_PAGE = (
     Shown("admin-home", "/", ADMIN),
     Shown("new-order", "/orders/new", CUSTOMER),
     Shown("mass-order", "/orders/mass", CUSTOMER),
+    Shown("staff-dashboard", "/staff", ADMIN),
+    Shown("staff-orders", "/staff/orders", ADMIN),
+    Shown("staff-order", "/staff/orders", ADMIN, first_link="a[data-row-link]"),
     Shown("not-found", "/no-such-page", VISITOR, status=404),
 )

@@ -33,6 +33,7 @@ from smmpanel.kernel.settings import Settings
 from smmpanel.ledger import pages as money_pages
 from smmpanel.orders import staff as staff_order_pages
 from smmpanel.panel_api.app import panel_api_routes
+from smmpanel.reports import staff as report_pages
 from smmpanel.web.assembling import SITE_NAME, install_web
 from smmpanel.web.assets import STATIC_PATH
 from smmpanel.web.errors import render_json
@@ -49,6 +50,7 @@ ROUTERS = (
     api_key_pages.router,
     money_pages.router,
     *staff_order_pages.ROUTERS,
+    report_pages.router,
     auth.router,
     keys.router,
     services.router,
