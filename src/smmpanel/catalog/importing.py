@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -51,6 +52,8 @@ class ImportLine:
     """A service as an import would make it. Amounts are per 1,000 (per package), in the panel's currency."""
 
     upstream: UpstreamService
+    category: str
+    """The name of our category that it goes into."""
     platform: str | None
     cost: Decimal
     rate: Decimal
@@ -93,9 +96,11 @@ async def preview_import(
     *,
     pick: Pick = PICK_ALL,
     markup: Decimal | None = None,
+    categories: Mapping[str, str] = MappingProxyType({}),
 ) -> ImportPreview:
     """Say what `import_services` would do with this list, writing nothing."""
-    return (await _plan(session, panel, provider, read_list(upstream), pick=pick, markup=markup)).preview
+    listed = read_list(upstream)
+    return (await _plan(session, panel, provider, listed, pick=pick, markup=markup, categories=categories)).preview
 
 
 async def import_services(
@@ -106,6 +111,7 @@ async def import_services(
     *,
     pick: Pick = PICK_ALL,
     markup: Decimal | None = None,
+    categories: Mapping[str, str] = MappingProxyType({}),
     actor: Actor,
     now: datetime,
 ) -> ImportResult:
@@ -113,11 +119,12 @@ async def import_services(
 
     Lines behind which there is a service of ours already are left alone, whatever was done to it since: importing twice
     changes nothing. `markup` becomes the new services' own percentage; `None` has them follow category, provider, panel.
+    `categories` says for the provider's categories into which of ours their services go; those not named keep their name.
     """
     actor.require(Permission.SERVICES_EDIT)
     await begin_change(session)
     listed = read_list(upstream)
-    plan = await _plan(session, panel, provider, listed, pick=pick, markup=markup)
+    plan = await _plan(session, panel, provider, listed, pick=pick, markup=markup, categories=categories)
     # What has a service of ours is the sync's to compare: swallowing a new rate here would hide it from our prices.
     fresh = [line for line in listed.lines.values() if line.external_id not in plan.routed]
     stored = await store_lines(session, provider.id, fresh, now=now)
@@ -155,6 +162,7 @@ async def _plan(
     *,
     pick: Pick,
     markup: Decimal | None,
+    categories: Mapping[str, str],
 ) -> _Plan:
     fx = await rate_between(session, provider.currency, panel.currency)
     found = select(ProviderService.external_id).where(
@@ -162,7 +170,8 @@ async def _plan(
         select(ServiceRoute.id).where(ServiceRoute.provider_service_id == ProviderService.id).exists(),
     )
     routed = frozenset((await session.scalars(found)).all())
-    categories = {row.name.lower(): row for row in (await session.scalars(select(Category))).all()}
+    ours = {row.name.lower(): row for row in (await session.scalars(select(Category))).all()}
+    shelved = {theirs.casefold(): name for theirs, name in categories.items()}
     of_service, of_provider = MarkupRule(percent=markup), markup_rule(provider)
     of_panel = await panel_markup(session)
 
@@ -174,7 +183,8 @@ async def _plan(
         if (reason := _why_not(line, routed)) is not None:
             skipped.append(Skipped(line.external_id, line.name, reason))
             continue
-        category = categories.get(line.category.lower())
+        shelf = shelved.get(line.category.casefold(), line.category)
+        category = ours.get(shelf.lower())
         resolved = resolve_markup(
             service=of_service,
             category=None if category is None else markup_rule(category),
@@ -185,7 +195,8 @@ async def _plan(
         lines.append(
             ImportLine(
                 upstream=line,
-                platform=category.platform if category else platform_of(line.category) or platform_of(line.name),
+                category=shelf,
+                platform=category.platform if category else platform_of(shelf) or platform_of(line.name),
                 cost=cost,
                 rate=list_rate(cost=cost, markup=resolved),
                 refill_days=refill_days_in(line.name) if line.refill else None,
@@ -197,8 +208,8 @@ async def _plan(
     skipped += [Skipped(one, "", "not_listed") for one in sorted((pick.external_ids or frozenset()) - listed_ids)]
     names: dict[str, str] = {}
     for one in lines:
-        names.setdefault(one.upstream.category.lower(), one.upstream.category)
-    new = tuple(name for lower, name in names.items() if lower not in categories)
+        names.setdefault(one.category.lower(), one.category)
+    new = tuple(name for lower, name in names.items() if lower not in ours)
     return _Plan(ImportPreview(tuple(lines), tuple(skipped), new), routed)
 
 
@@ -212,7 +223,7 @@ def _platforms(lines: Sequence[ImportLine]) -> dict[str, str | None]:
     """Guess categories' platforms from their names, else from their services if these agree: links are checked by them."""
     guesses: dict[str, set[str | None]] = {}
     for one in lines:
-        guesses.setdefault(one.upstream.category, set()).add(one.platform)
+        guesses.setdefault(one.category, set()).add(one.platform)
     return {
         category: platform_of(category) or (next(iter(found)) if len(found) == 1 else None)
         for category, found in guesses.items()
@@ -235,7 +246,7 @@ async def _insert_services(
         _INSERT_SERVICES,
         {
             "ids": ids,
-            "categories": [category_ids[one.category] for one in terms],
+            "categories": [category_ids[one.category] for one in lines],
             "names": [one.name for one in terms],
             "descriptions": [one.description for one in terms],
             "average_times": [one.average_time for one in terms],

@@ -40,7 +40,7 @@ class ServiceFilter:
         digits = self.q.strip().lstrip("#")
         as_id = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= ID_DIGITS_MAX else None
         return {
-            "words": [f"%{_literal(word)}%" for word in words] or None,
+            "words": [f"%{literal(word)}%" for word in words] or None,
             "as_id": as_id,
             "provider": self.provider_id,
             "category": self.category_id,
@@ -128,7 +128,8 @@ async def provider_names(session: AsyncSession) -> list[Named]:
     ]
 
 
-def _literal(word: str) -> str:
+def literal(word: str) -> str:
+    """Return a word with nothing left in it that LIKE takes for a pattern."""
     return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
