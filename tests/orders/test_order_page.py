@@ -45,6 +45,7 @@ async def test_the_page_tells_progress_charge_and_history(browser, shelf):
     assert "$0.25 paid back to the balance" in shown
     assert 'rel="noopener noreferrer nofollow"' in shown
     assert "leads to instagram.com" in shown
+    assert "Only completed orders have a refill" in shown
 
 
 async def test_nothing_of_providers_and_cost_is_told(panel, browser, shelf):

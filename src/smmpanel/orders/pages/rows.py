@@ -30,6 +30,7 @@ NO_REFILL = {
     NoRefill.BEING_CLEARED: marked("We are looking into the last refill"),
     NoRefill.NOT_POSSIBLE: marked("This order cannot be refilled"),
 }
+ONLY_COMPLETED = marked("Only completed orders have a refill")
 REFILL_OVER = marked("The refill period ended on {date}")
 REFILL_UNTIL = marked("Refill possible until {date}")
 REFILL_FOREVER = marked("Refill possible without time limit")
@@ -85,6 +86,9 @@ def refill_said(request: Request, possible: Possible) -> str:
     until = formats_of(request).date(refill.until) if refill.until is not None else ""
     if isinstance(refill, Eligible):
         return say(request, REFILL_UNTIL, date=until) if until else say(request, REFILL_FOREVER)
+    ended = possible.no_cancel is NoCancel.FINISHED
+    if refill.code is NoRefill.NOT_COMPLETED and ended:
+        return say(request, ONLY_COMPLETED)
     return no_refill_said(request, refill)
 
 
