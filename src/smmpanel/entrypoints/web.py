@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from smmpanel.accounts import api_key_pages, sign_up_pages
 from smmpanel.accounts import pages as account_pages
 from smmpanel.api import auth, docs, keys, mass_orders, orders, services, staff_orders, wallet
+from smmpanel.catalog import staff as catalog_staff
 from smmpanel.entrypoints import health, metrics
 from smmpanel.entrypoints.endings import CommandError, ExitCode
 from smmpanel.entrypoints.opening import open_panel
@@ -31,6 +32,8 @@ from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
 from smmpanel.ledger import pages as money_pages
+from smmpanel.orders import pages as order_pages
+from smmpanel.orders.pages import mass_order, new_order
 from smmpanel.orders import staff as staff_order_pages
 from smmpanel.panel_api.app import panel_api_routes
 from smmpanel.reports import staff as report_pages
@@ -46,11 +49,12 @@ OTHER_ROUTE = "other"
 
 ROUTERS = (
     account_pages.router,
+    *staff_order_pages.ROUTERS,
+    report_pages.router,
+    *order_pages.ROUTERS,
     sign_up_pages.router,
     api_key_pages.router,
     money_pages.router,
-    *staff_order_pages.ROUTERS,
-    report_pages.router,
     auth.router,
     keys.router,
     services.router,
@@ -58,11 +62,17 @@ ROUTERS = (
     mass_orders.router,
     wallet.router,
     staff_orders.router,
+    *catalog_staff.ROUTERS,
     docs.router,
     health.router,
     metrics.router,
 )
-BODY_MAX = {mass_orders.PATH: mass_orders.BODY_MAX_BYTES}
+BODY_MAX = {
+    mass_orders.PATH: mass_orders.BODY_MAX_BYTES,
+    mass_order.PATH: mass_order.BODY_MAX_BYTES,
+    new_order.PATH: new_order.BODY_MAX_BYTES,
+    **catalog_staff.BODY_MAX,
+}
 TAGS = [
     {"name": "Accounts", "description": "Signing up and in, the own account, its sessions and its password."},
     {"name": "API keys", "description": "Keys for the reseller API, `/api/v2`."},
