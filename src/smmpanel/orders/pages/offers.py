@@ -123,14 +123,15 @@ def shelves_of(kept: KeptList, platform: str) -> list[ShelfRow]:
 async def offers(
     session: AsyncSession, kept: KeptList, user_id: int, *, platform: str, category: int, search: str, order: str
 ) -> list[Offer]:
-    """Return services to choose from, fifty at most: those of a category, or everything that a search finds.
+    """Return services to choose from, fifty at most: those of a category, or what a search finds.
 
+    A search looks at the platform first, and everywhere if it has nothing.
     `order` is one of `cheapest`, `refill`, `fastest`, `favourites`, which look through the whole platform, or empty.
     """
     wanted = platform if platform in kept.platforms else None
     rows: Sequence[ServiceRow]
     if search.strip():
-        rows = list(kept.found(search, platform=wanted))
+        rows = list(kept.found(search, platform=wanted)) or list(kept.found(search))
     elif order:
         rows = kept.of(platform=wanted)
     else:
