@@ -33,8 +33,8 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
 from smmpanel.ledger import pages as money_pages
 from smmpanel.orders import pages as order_pages
-from smmpanel.orders.pages import mass_order, new_order
 from smmpanel.orders import staff as staff_order_pages
+from smmpanel.orders.pages import mass_order, new_order
 from smmpanel.panel_api.app import panel_api_routes
 from smmpanel.reports import staff as report_pages
 from smmpanel.web.assembling import SITE_NAME, install_web
