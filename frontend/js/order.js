@@ -10,6 +10,8 @@
     if (all && !asked.has("platform")) asked.set("platform", "all");
     for (const [name, value] of new FormData(form())) if (!OURS.includes(name) && typeof value === "string" && value.length < LONGEST) asked.append(name, value);
     const back = choice.platform ? `[name=platform][value="${choice.platform}"]` : choice.category ? "#cat-btn" : "#svc-btn";
+    // What placed a list under its button must not be carried over into the new page: the policy forbids style attributes.
+    $$("#ordering [style]").forEach(n => n.removeAttribute("style"));
     htmx.ajax("GET", "/orders/new?" + asked, { target: "#ordering", swap: "outerHTML" }).then(() => {
       history.replaceState(history.state, "", "/orders/new?service=" + form().elements.service.value);
       $(back)?.focus({ preventScroll: true });

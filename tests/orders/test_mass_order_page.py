@@ -93,6 +93,7 @@ async def test_what_is_right_is_placed_and_the_rest_is_told(panel, browser, serv
     assert answer.status_code == 200
     assert await count_orders(panel) == 1
     assert answer.text.count("data-row-link") == 1
+    assert re.search(r"<textarea[^>]*>\n([^<]*)</textarea>", answer.text)[1] == f"{service} | {LINK}.b | 1"
     assert "The minimum is 50." in answer.text
     assert "$8.00" in answer.text
 

@@ -150,6 +150,10 @@ async def take_mass_order(request: Request, panel: CurrentPanel, session: Sessio
         last = given.lines[-1].number
         return with_toast(see_other(f"{PATH}/{key}?last={last}"), toast)
     findings = await _findings(request, session, viewer.user_id, given.lines, result, placed=placing)
+    if findings.placed:
+        # What is left in the form is what is still to be done, as an order of its own.
+        left = "" if given.csv else _lines_left(given.text, result)
+        return page(request, "orders/mass.html", MassPage(left, "", random_text(KEY_LENGTH), "", findings))
     return page(request, "orders/mass.html", MassPage(given.text, given.csv, key, "", findings))
 
 
@@ -196,8 +200,17 @@ def _decoded(upload: bytes) -> str:
 def _with_bars(text: str) -> str:
     """Read cells pasted from a spreadsheet, which tabs keep apart, as parts."""
     return "\n".join(
-        line.replace("\t", " | ") if "\t" in line and "|" not in line else line for line in text.splitlines()
+        line.replace("\t", " | ") if "\t" in line and "|" not in line else line for line in _lines_of(text)
     )
+
+
+def _lines_of(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _lines_left(text: str, result: MassResult) -> str:
+    wrong = {one.number for one in result.lines if one.error is not None}
+    return "\n".join(line for number, line in enumerate(_lines_of(text), start=1) if number in wrong)
 
 
 async def _findings(
