@@ -103,7 +103,8 @@ def build_app(panel: Panel) -> "Front":
     for router in ROUTERS:
         app.include_router(router)
     renderers = {"/health": render_json, "/metrics": render_json}
-    install_web(app, panel, read_shell=read_shell, renderers=renderers, body_max=BODY_MAX)
+    ways = {str(getattr(route, "path", "")) for router in ROUTERS for route in router.routes}
+    install_web(app, panel, read_shell=read_shell, ways=ways, renderers=renderers, body_max=BODY_MAX)
     app.state.health = health.HealthCheck(panel)
     app.state.metrics = metrics.Metrics(panel)
     return Front(app, panel_api_routes(panel), app.state.metrics.requests)

@@ -1,6 +1,6 @@
 """Putting the web kit under an application."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from fastapi import FastAPI
 
@@ -24,13 +24,14 @@ def install_web(
     *,
     site_name: str = SITE_NAME,
     read_shell: ShellReader = read_bare_shell,
+    ways: Iterable[str] = (),
     renderers: Mapping[str, Renderer] | None = None,
     body_max: Mapping[str, int] | None = None,
 ) -> None:
     """Give an application its panel, pages, static files, error rendering and guards.
 
-    `read_shell` reads what stands around the pages; `renderers` say how errors look below certain paths, and `body_max`
-    how much may be sent there.
+    `read_shell` reads what stands around the pages, and `ways` are the paths that they may lead to; `renderers` say how
+    errors look below certain paths, and `body_max` how much may be sent there.
     """
     app.state.panel = panel
     app.state.trusted_proxies = TrustedProxies(panel.settings.networks(panel.settings.trusted_proxies))
@@ -39,7 +40,7 @@ def install_web(
     app.state.brand = Brand(site_name)
     app.state.read_shell = read_shell
     app.state.live = LiveHub(panel)
-    app.state.ways = frozenset(str(getattr(route, "path", "")) for route in app.routes)
+    app.state.ways = frozenset(ways)
     app.mount(STATIC_PATH, assets)
     app.router.routes.append(theme_route())
     install_error_handlers(app, renderers or {})
