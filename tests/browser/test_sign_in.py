@@ -33,7 +33,7 @@ async def test_somebody_signs_in(visit, db, scripts):
     await page.get_by_label("Password").fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
 
-    await page.wait_for_url("/")
+    await page.wait_for_url("/orders/new")
     [session_cookie] = [each for each in await page.context.cookies() if each["name"] == "smmpanel_session"]
     assert session_cookie["httpOnly"]
 
