@@ -8,14 +8,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from benchmarks import add, crowded, memory, services, statuses, submission
+from benchmarks import add, crowded, memory, pages, services, statuses, submission
 from benchmarks.figures import Figure, table
 from benchmarks.place import Place, a_place, end_cleanly_when_told
 from benchmarks.seeding import Customer, Wanted, import_catalogue, make_customers
 
 CATALOGUE = 3_000
+CATALOGUE_OF_PAGES = 10_000
 CUSTOMERS = 1_000
-NAMES = {"add": 1, "services": 2, "submission": 3, "statuses": 4, "crowded": 5, "memory": 6}
+NAMES = {
+    "add": 1,
+    "services": 2,
+    "submission": 3,
+    "statuses": 4,
+    "crowded": 5,
+    "memory": 6,
+    "new-order": 7,
+    "orders": 8,
+    "dashboard": 9,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +39,9 @@ class Sizes:
     followed: int = 100_000
     crowd: int = 2_000_000
     crowd_seconds: float = 24
+    traded: int = 1_000_000
+    opened: int = 300
+    pages_seconds: float = 5
     settle_seconds: float = memory.SETTLE_SECONDS
 
 
@@ -38,6 +52,9 @@ QUICK = Sizes(
     followed=10_000,
     crowd=100_000,
     crowd_seconds=8,
+    traded=20_000,
+    opened=50,
+    pages_seconds=2,
     settle_seconds=6,
 )
 
@@ -52,9 +69,9 @@ class Stage:
 
 
 @contextmanager
-def a_stage(place: Place) -> Iterator[Stage]:
+def a_stage(place: Place, catalogue: int = CATALOGUE) -> Iterator[Stage]:
     """Fill a place."""
-    wanted = import_catalogue(place, CATALOGUE)
+    wanted = import_catalogue(place, catalogue)
     yield Stage(place, make_customers(place, CUSTOMERS), wanted)
 
 
@@ -89,6 +106,18 @@ def run(wanted: set[int], sizes: Sizes, say: Callable[[str], None]) -> Iterator[
     if 6 in wanted:
         say("6: memory")
         yield memory.measure(settle_seconds=sizes.settle_seconds)
+    if asked := wanted & {page.number for page in pages.PAGES}:
+        say("pages: a catalogue, customers and their orders")
+        with a_place() as place, a_stage(place, CATALOGUE_OF_PAGES) as stage:
+            yield from pages.measure(
+                place,
+                stage.customers,
+                stage.services,
+                orders=sizes.traded,
+                each=sizes.opened,
+                seconds=sizes.pages_seconds,
+                wanted=asked,
+            )
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

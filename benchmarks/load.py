@@ -74,7 +74,8 @@ class _Connection(asyncio.Protocol):
             self._need = end + 4 + int(head.split(b"content-length:")[1].split(b"\r\n")[0])
         if len(self._buffer) >= self._need:
             end = self._buffer.find(b"\r\n\r\n")
-            self._run.note(memoryview(self._buffer)[end + 4 :], time.perf_counter() - self._sent_at)
+            ok = self._buffer.startswith(b"HTTP/1.1 200 ")
+            self._run.note(memoryview(self._buffer)[end + 4 :], time.perf_counter() - self._sent_at, ok=ok)
             self._buffer = bytearray()
             self._need = -1
             self._next()
@@ -110,8 +111,8 @@ class _Run:
         self._given += 1
         return self._make(self._given - 1)
 
-    def note(self, body: memoryview, took: float) -> None:
-        if bytes(body[: len(self._wanted)]) == self._wanted:
+    def note(self, body: memoryview, took: float, *, ok: bool) -> None:
+        if ok and bytes(body[: len(self._wanted)]) == self._wanted:
             self.load.answered += 1
         elif len(self.load.refused) < 5:
             self.load.refused.append(bytes(body[:300]))
