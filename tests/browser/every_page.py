@@ -24,6 +24,7 @@ class Shown:
 EVERY_PAGE = (
     Shown("sign-in", "/sign-in", VISITOR),
     Shown("sign-up", "/sign-up", VISITOR),
+    Shown("reset", "/reset", VISITOR),
     Shown("home", "/", CUSTOMER),
     Shown("statement", "/statement", CUSTOMER),
     Shown("add-funds", "/add-funds", CUSTOMER),
@@ -40,5 +41,8 @@ EVERY_PAGE = (
     Shown("staff-dashboard", "/staff", ADMIN),
     Shown("staff-orders", "/staff/orders", ADMIN),
     Shown("staff-order", "/staff/orders", ADMIN, first_link="a[data-row-link]"),
+    Shown("staff-providers", "/staff/providers", ADMIN),
+    Shown("staff-provider-new", "/staff/providers/new", ADMIN),
+    Shown("staff-provider", "/staff/providers", ADMIN, first_link="a[data-row-link]"),
     Shown("not-found", "/no-such-page", VISITOR, status=404),
 )

@@ -75,6 +75,8 @@ class User(Base):
     time_zone: Mapped[str] = mapped_column(String, server_default="UTC", default="UTC")
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     email_verified_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    pending_email: Mapped[str | None] = mapped_column(String)
+    """The address that takes the place of `email` once its owner opens the link that was sent there."""
     password_changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
@@ -130,7 +132,7 @@ class MailedToken(Base):
     purpose: Mapped[str] = mapped_column(String)
     """`reset` or `verify`."""
     email: Mapped[str] = mapped_column(String)
-    """Where it was sent: it is worth nothing once the account has another address."""
+    """Where it was sent: it is worth nothing once the account neither has this address nor waits for it."""
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
     used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -178,6 +180,7 @@ class AuditEntry(Base):
     __table_args__ = (
         Index("ix_audit_log_subject", "subject", "id"),
         Index("ix_audit_log_actor_id", "actor_id", "id"),
+        Index("ix_audit_log_permission", "permission", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from smmpanel.accounts.current import CurrentViewer, MaybeViewer, RequestOrigin
+from smmpanel.accounts.current import FOR_EVERYBODY, CurrentViewer, MaybeViewer, RequestOrigin
 from smmpanel.accounts.sessions import revoke_token
 from smmpanel.accounts.signing_in import LOGIN_MAX, WrongPasswordError, sign_in
 from smmpanel.accounts.states import AccountBannedError, AccountSuspendedError, Role
@@ -59,7 +59,7 @@ class HomePage:
     role_name: str
 
 
-@router.get("/")
+@router.get("/", dependencies=FOR_EVERYBODY)
 async def show_home(request: Request, viewer: CurrentViewer) -> Response:
     """Lead to where work begins: staff to the back office, customers to the order form, as far as this panel has them."""
     ways: frozenset[str] = request.app.state.ways
@@ -70,7 +70,7 @@ async def show_home(request: Request, viewer: CurrentViewer) -> Response:
     return page(request, "accounts/home.html", HomePage(viewer.username, viewer.email, ROLE_NAMES[viewer.role]))
 
 
-@router.get(SIGN_IN_PATH)
+@router.get(SIGN_IN_PATH, dependencies=FOR_EVERYBODY)
 async def show_sign_in(request: Request, viewer: MaybeViewer) -> Response:
     """Show the sign-in form; whoever is signed in is led on."""
     target = safe_target(request.query_params.get("next", "/"))
@@ -79,7 +79,7 @@ async def show_sign_in(request: Request, viewer: MaybeViewer) -> Response:
     return page(request, "accounts/sign_in.html", SignInPage(target=target))
 
 
-@router.post(SIGN_IN_PATH)
+@router.post(SIGN_IN_PATH, dependencies=FOR_EVERYBODY)
 async def take_sign_in(request: Request, panel: CurrentPanel, origin: RequestOrigin, _csrf: CsrfChecked) -> Response:
     """Sign in and lead on, or show the form again with what was typed and what is wrong."""
     form = await read_form(request)

@@ -7,7 +7,9 @@ how it ended, so that a failure stays on file although the request is answered w
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import ClassVar
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.finding import find_user
@@ -18,9 +20,12 @@ from smmpanel.accounts.states import AccountState, refuse_inactive
 from smmpanel.accounts.throttling import Attempt, Limit, count_attempt, forgive
 from smmpanel.kernel.db import Database
 from smmpanel.kernel.errors import PanelError
+from smmpanel.kernel.facts import Fact, record
 from smmpanel.web.addresses import neighbourhood
 
 LOGIN_MAX = 254
+PLACES_REMEMBERED = 50
+"""Of so many sign-ins before, the places are known ones."""
 
 ACCOUNT_LIMIT = Limit(
     kind="sign_in:account",
@@ -43,6 +48,17 @@ SIGN_UP_LIMIT = Limit(
     longest_wait=timedelta(hours=1),
     forgotten_after=timedelta(hours=1),
 )
+
+
+class SignedInFromNewPlace(Fact):
+    """Somebody signed in from where this account has not been used of late."""
+
+    fact: ClassVar[str] = "signed_in_from_new_place"
+    user_id: int
+    session_id: int
+    ip: str
+    user_agent: str | None
+    at: datetime
 
 
 class WrongPasswordError(PanelError):
@@ -102,6 +118,7 @@ async def sign_in(
             opened = await open_session(
                 session, user.id, lifetime=lifetime, ip=origin.ip, user_agent=origin.user_agent, now=now
             )
+            await _tell_of_new_place(session, user.id, opened.session_id, origin, now)
         if same and better is not None:
             current.password_hash = better
         _remember(session, user.id, LoginOutcome.SIGNED_IN if opened else LoginOutcome.REFUSED, origin, now)
@@ -132,6 +149,26 @@ async def _count(db: Database, login: str, origin: Origin, now: datetime) -> _Tr
         address = await count_attempt(session, ADDRESS_LIMIT, neighbourhood(origin.ip), now=now)
         account = await count_attempt(session, ACCOUNT_LIMIT, subject, now=now)
     return _Try(user, account, address)
+
+
+async def _tell_of_new_place(
+    session: AsyncSession, user_id: int, session_id: int, origin: Origin, now: datetime
+) -> None:
+    seen = (
+        await session.scalars(
+            select(LoginHistory.ip)
+            .where(LoginHistory.user_id == user_id, LoginHistory.outcome == LoginOutcome.SIGNED_IN)
+            .order_by(LoginHistory.id.desc())
+            .limit(PLACES_REMEMBERED)
+        )
+    ).all()
+    # The first time of all is no news to anybody.
+    if seen and neighbourhood(origin.ip) not in {neighbourhood(ip) for ip in seen if ip}:
+        agent = origin.user_agent[:USER_AGENT_MAX] if origin.user_agent else None
+        await record(
+            session,
+            SignedInFromNewPlace(user_id=user_id, session_id=session_id, ip=origin.ip, user_agent=agent, at=now),
+        )
 
 
 def _remember(session: AsyncSession, user_id: int | None, outcome: LoginOutcome, origin: Origin, now: datetime) -> None:

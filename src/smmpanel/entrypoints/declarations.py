@@ -1,6 +1,7 @@
 """All modules that declare jobs or listen to facts. Every process loads them: a fact reaches only those known where it is recorded."""
 
 import smmpanel.accounts.pruning
+import smmpanel.accounts.resetting
 import smmpanel.catalog.syncing
 import smmpanel.kernel.facts
 import smmpanel.kernel.jobs

@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from smmpanel.accounts import api_key_pages, sign_up_pages
+from smmpanel.accounts import api_key_pages, reset_pages, sign_up_pages
 from smmpanel.accounts import pages as account_pages
 from smmpanel.api import auth, docs, keys, mass_orders, orders, services, staff_orders, wallet
 from smmpanel.catalog import staff as catalog_staff
@@ -53,6 +53,7 @@ ROUTERS = (
     report_pages.router,
     *order_pages.ROUTERS,
     sign_up_pages.router,
+    reset_pages.router,
     api_key_pages.router,
     money_pages.router,
     auth.router,

@@ -44,24 +44,49 @@ F = TypeVar("F", bound=Fact)
 _subscribers: dict[str, list[Job]] = {}
 
 
-def on(kind: type[F]) -> Callable[[Callable[[Panel, F], Awaitable[None]]], Callable[[Panel, F], Awaitable[None]]]:
+Listener = Callable[[Panel, F], Awaitable[None]]
+ListenerOfMany = Callable[[Panel, Sequence[F]], Awaitable[None]]
+
+
+def on(kind: type[F]) -> Callable[[Listener[F]], Listener[F]]:
     """Have a function called, in a job, for each recorded fact of this kind."""
 
-    def subscribe(function: Callable[[Panel, F], Awaitable[None]]) -> Callable[[Panel, F], Awaitable[None]]:
-        async def tell(panel: Panel, *, fact_ids: list[int]) -> None:
-            async with panel.db.transaction() as session:
-                bodies = (
-                    await session.scalars(select(FactRow.body).where(FactRow.id.in_(fact_ids)).order_by(FactRow.id))
-                ).all()
-            for body in bodies:
-                await function(panel, kind.model_validate(body))
+    def subscribe(function: Listener[F]) -> Listener[F]:
+        async def each(panel: Panel, facts: Sequence[F]) -> None:
+            for fact in facts:
+                await function(panel, fact)
 
-        tell.__module__, tell.__name__ = function.__module__, function.__name__
-        told = job(queue="facts", retry=Backoff(tries=8))(tell)
-        _subscribers.setdefault(kind.fact, []).append(told)
+        _subscribe(kind, each, function)
         return function
 
     return subscribe
+
+
+def on_many(kind: type[F]) -> Callable[[ListenerOfMany[F]], ListenerOfMany[F]]:
+    """Have a function called, in a job, with up to `FACTS_PER_JOB` facts that were recorded together, in order.
+
+    For facts that come by the thousand: what is done about them can be one statement for all.
+    """
+
+    def subscribe(function: ListenerOfMany[F]) -> ListenerOfMany[F]:
+        _subscribe(kind, function, function)
+        return function
+
+    return subscribe
+
+
+def _subscribe(kind: type[F], listener: ListenerOfMany[F], named: Callable[..., Any]) -> None:
+    async def tell(panel: Panel, *, fact_ids: list[int]) -> None:
+        async with panel.db.transaction() as session:
+            bodies = (
+                await session.scalars(select(FactRow.body).where(FactRow.id.in_(fact_ids)).order_by(FactRow.id))
+            ).all()
+        if bodies:
+            await listener(panel, [kind.model_validate(body) for body in bodies])
+
+    tell.__module__, tell.__name__ = named.__module__, named.__name__
+    told = job(queue="facts", retry=Backoff(tries=8))(tell)
+    _subscribers.setdefault(kind.fact, []).append(told)
 
 
 async def record(session: AsyncSession, *facts: Fact) -> None:

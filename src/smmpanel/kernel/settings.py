@@ -1,9 +1,10 @@
 """Every setting that a process is started with. What an operator changes while running lives in the database instead."""
 
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -58,6 +59,38 @@ class Settings(BaseSettings):
     finished_watch_days: int = Field(3, ge=0)
     """How long finished orders are still looked at, since providers change them."""
 
+    public_url: str = Field("", pattern=r"^(https?://[^\s/?#]+/?)?$")
+    """Where the panel is found by its users, such as `https://panel.example`: links in mails begin with it."""
+    smtp_host: str = ""
+    """The mail server that mails are handed to; without one they wait."""
+    smtp_port: int | None = Field(None, ge=1, le=65535)
+    """Unset: 587 for `starttls`, 465 for `tls`, 25 for `none`."""
+    smtp_user: str = ""
+    smtp_password: SecretStr | None = None
+    smtp_from: str = Field("", pattern=r"^([^@\s<>]+@[^@\s<>]+)?$")
+    """The address that mails come from."""
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    """How the line to the mail server is encrypted; `none` is for a server on the same machine."""
+    smtp_timeout_seconds: float = Field(30, gt=0, le=300)
+
+    @model_validator(mode="after")
+    def _mail_is_whole(self) -> Self:
+        if self.smtp_host and not self.smtp_from:
+            raise ValueError("SMMPANEL_SMTP_FROM is needed with SMMPANEL_SMTP_HOST: the address that mails come from")
+        if self.smtp_user and self.smtp_tls == "none" and not _on_this_machine(self.smtp_host):
+            raise ValueError("SMMPANEL_SMTP_TLS=none would send the mail server's password in the clear")
+        return self
+
+    @property
+    def can_mail(self) -> bool:
+        """Whether there is a mail server."""
+        return bool(self.smtp_host)
+
+    @property
+    def address(self) -> str:
+        """Where the panel is found, without a slash at the end."""
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
+
     @property
     def is_embedded(self) -> bool:
         """Whether the panel brings its own PostgreSQL."""
@@ -66,3 +99,10 @@ class Settings(BaseSettings):
     def networks(self, text: str) -> tuple[str, ...]:
         """Split a comma-separated setting."""
         return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _on_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

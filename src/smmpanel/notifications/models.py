@@ -1,10 +1,24 @@
-"""What staff must be told, one row for each thing that is wrong, and what users are told of their own affairs."""
+"""What staff must be told, what users are told of their own affairs and want to be told, and the mails that tell it."""
 
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Enum, ForeignKey, Identity, Index, Integer, String, func, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Enum,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Numeric,
+    String,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -40,6 +54,77 @@ class Notification(Base):
     href: Mapped[str] = mapped_column(String, server_default="")
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     read_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    hidden: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Kept for the next mail only: the user does not want to see it in the panel."""
+
+
+class NotificationChoice(Base):
+    """Whether a user wants to be told of one event in the panel and by mail; without a row the event's own default holds."""
+
+    __tablename__ = "notification_choices"
+
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    event: Mapped[str] = mapped_column(String, primary_key=True)
+    in_panel: Mapped[bool]
+    by_mail: Mapped[bool]
+
+
+class BalanceWatch(Base):
+    """A user's wish to be told when the balance falls below an amount, and whether that has happened since it was above."""
+
+    __tablename__ = "balance_watches"
+    __table_args__ = (CheckConstraint("below > 0", name="below"),)
+
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    below: Mapped[Decimal] = mapped_column(Numeric(24, 6))
+    told_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class MailState(StrEnum):
+    """How far a mail is. A lost answer makes it unknown, which nobody tries again: it may have arrived."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Mail(Base):
+    """A mail that is to be sent, once. It holds what its text is made from; links that open something are made at sending."""
+
+    __tablename__ = "mails"
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting', 'sending', 'sent', 'failed', 'unknown')", name="state"),
+        Index("ix_mails_due", "due_at", postgresql_where=text("state = 'waiting'")),
+        Index("ix_mails_claimed", "claimed_until", postgresql_where=text("state = 'sending'")),
+        Index("ix_mails_user", "user_id", "kind", "id"),
+        Index("ix_mails_created_at", "created_at"),
+        # Of the mail that gathers finished orders at most one is waiting: what finishes meanwhile joins it.
+        Index(
+            "uq_mails_gathering",
+            "user_id",
+            "kind",
+            unique=True,
+            postgresql_where=text("state = 'waiting' AND kind = 'orders_finished'"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    key: Mapped[str] = mapped_column(String, unique=True)
+    user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
+    address: Mapped[str] = mapped_column(String)
+    kind: Mapped[str] = mapped_column(String)
+    fields: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    language: Mapped[str] = mapped_column(String)
+    state: Mapped[str] = mapped_column(String(16), server_default=MailState.WAITING.value)
+    tries: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    claimed_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    said: Mapped[str | None] = mapped_column(String)
+    """What the mail server, or the line to it, said last."""
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class Alert(Base):

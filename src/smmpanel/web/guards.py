@@ -1,5 +1,6 @@
 """What stands in front of every request, as plain ASGI: limits on what comes in, headers on what goes out, the last catch."""
 
+import re
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
@@ -32,6 +33,7 @@ _HEADERS = {
     "Content-Security-Policy": PAGE_POLICY,
     "Cache-Control": "no-store",
 }
+_LONG_SECRET = re.compile(r"[A-Za-z0-9_-]{32,}")
 _HSTS = "max-age=31536000"
 
 log = get_logger()
@@ -82,7 +84,7 @@ class LastCatch:
             await self._app(scope, receive, send_noted)
         except Exception:
             reference = random_text(REFERENCE_LENGTH)
-            log.exception("request_failed", reference=reference, method=scope["method"], path=scope["path"])
+            log.exception("request_failed", reference=reference, method=scope["method"], path=_masked(scope["path"]))
             if started:
                 raise  # Half an answer must not look like a whole one: the server cuts the connection.
             request = Request(scope)
@@ -126,6 +128,11 @@ class InputGuard:
             if path.startswith(start):
                 return limit
         return BODY_MAX_BYTES
+
+
+def _masked(path: str) -> str:
+    # Links that are sent by mail carry their secret in the path.
+    return _LONG_SECRET.sub("***", path)
 
 
 def _refused(scope: Scope, limit: int) -> int | None:
