@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smmpanel.accounts.access import Actor, Permission
+from smmpanel.accounts.audit import audit
 from smmpanel.catalog.change_log import Change, begin_change, bump_version, record_changes
 from smmpanel.catalog.importing import fetch_catalogue
 from smmpanel.catalog.live_routes import MISSES_UNTIL_GONE
@@ -95,18 +97,34 @@ async def sync_services(
     return results
 
 
+def sync_key(provider_id: int) -> str:
+    """Return what a provider's sync is called in the queue; there is at most one waiting."""
+    return f"sync:{provider_id}"
+
+
+async def ask_for_sync(session: AsyncSession, provider_id: int, *, actor: Actor, accept_shrunken: bool = False) -> None:
+    """Have a provider synced as soon as a worker is free. With `accept_shrunken` somebody says the list has really shrunk."""
+    actor.require(Permission.PROVIDERS_EDIT)
+    provider = await provider_by(session, provider_id)
+    await enqueue(
+        session, sync_one.call(provider_id=provider.id, accept_shrunken=accept_shrunken, once=sync_key(provider.id))
+    )
+    asked = {"sync": "asked for", "accept_shrunken": accept_shrunken}
+    await audit(session, actor, Permission.PROVIDERS_EDIT, subject_of(provider.id), after=asked)
+
+
 @job(queue="chores", cron="41 3 * * *")
 async def sync_all_daily(panel: Panel) -> None:
     """Have every enabled provider synced. Harmless to repeat."""
     async with panel.db.transaction() as session:
         rows = (await session.execute(_ENABLED)).all()
-        await enqueue(session, *(sync_one.call(provider_id=row.id, once=f"sync:{row.id}") for row in rows))
+        await enqueue(session, *(sync_one.call(provider_id=row.id, once=sync_key(row.id)) for row in rows))
 
 
 @job(queue="chores", retry=Backoff(tries=5, first_seconds=300))
-async def sync_one(panel: Panel, *, provider_id: int) -> None:
+async def sync_one(panel: Panel, *, provider_id: int, accept_shrunken: bool = False) -> None:
     """Sync one provider; tried again later if it cannot be asked now. Repeated, it takes over what is new since."""
-    result = await sync_provider(panel, provider_id, now=panel.clock())
+    result = await sync_provider(panel, provider_id, now=panel.clock(), accept_shrunken=accept_shrunken)
     log.info(
         "provider_synced",
         provider=result.provider,

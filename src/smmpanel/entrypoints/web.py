@@ -35,6 +35,7 @@ from smmpanel.ledger import pages as money_pages
 from smmpanel.orders import pages as order_pages
 from smmpanel.orders import staff as staff_order_pages
 from smmpanel.orders.pages import mass_order, new_order
+from smmpanel.orders.provider_figures import OrderFigures
 from smmpanel.panel_api.app import panel_api_routes
 from smmpanel.reports import staff as report_pages
 from smmpanel.web.assembling import SITE_NAME, install_web
@@ -106,6 +107,7 @@ def build_app(panel: Panel) -> "Front":
     renderers = {"/health": render_json, "/metrics": render_json}
     ways = {str(getattr(route, "path", "")) for router in ROUTERS for route in router.routes}
     install_web(app, panel, read_shell=read_shell, ways=ways, renderers=renderers, body_max=BODY_MAX)
+    app.state.order_figures = OrderFigures()
     app.state.health = health.HealthCheck(panel)
     app.state.metrics = metrics.Metrics(panel)
     return Front(app, panel_api_routes(panel), app.state.metrics.requests)

@@ -5,6 +5,8 @@ from smmpanel.catalog.staff import (
     categories_page,
     csv_page,
     import_page,
+    provider_page,
+    providers_page,
     service_deeds,
     service_page,
     services_page,
@@ -19,6 +21,8 @@ ROUTERS = (
     service_deeds.router,
     categories_page.router,
     import_page.router,
+    providers_page.router,
+    provider_page.router,
 )
 BODY_MAX = {csv_page.PATH: csv_page.BODY_MAX_BYTES}
 """Paths that take more than others, in bytes."""
