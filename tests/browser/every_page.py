@@ -44,5 +44,10 @@ EVERY_PAGE = (
     Shown("staff-providers", "/staff/providers", ADMIN),
     Shown("staff-provider-new", "/staff/providers/new", ADMIN),
     Shown("staff-provider", "/staff/providers", ADMIN, first_link="a[data-row-link]"),
+    Shown("staff-books", "/staff/books", ADMIN),
+    Shown("staff-transfer", "/staff/books", ADMIN, first_link="a[data-row-link]"),
+    Shown("staff-audit", "/staff/audit", ADMIN),
+    Shown("staff-people", "/staff/people", ADMIN),
+    Shown("staff-person", "/staff/people", ADMIN, first_link="a[data-row-link]"),
     Shown("not-found", "/no-such-page", VISITOR, status=404),
 )

@@ -3,6 +3,7 @@
 import smmpanel.accounts.models
 import smmpanel.catalog.models
 import smmpanel.kernel.facts
+import smmpanel.kernel.job_errors
 import smmpanel.kernel.options
 import smmpanel.ledger.models
 import smmpanel.notifications.models

@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from smmpanel.accounts import api_key_pages, reset_pages, sign_up_pages
+from smmpanel.accounts import acting_pages, api_key_pages, audit_pages, people_pages, reset_pages, sign_up_pages
 from smmpanel.accounts import pages as account_pages
 from smmpanel.api import auth, docs, keys, mass_orders, orders, services, staff_orders, wallet
 from smmpanel.catalog import staff as catalog_staff
@@ -31,6 +31,7 @@ from smmpanel.entrypoints.shell import read_shell
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
+from smmpanel.ledger import books_pages
 from smmpanel.ledger import pages as money_pages
 from smmpanel.orders import pages as order_pages
 from smmpanel.orders import staff as staff_order_pages
@@ -50,6 +51,7 @@ OTHER_ROUTE = "other"
 
 ROUTERS = (
     account_pages.router,
+    acting_pages.router,
     *staff_order_pages.ROUTERS,
     report_pages.router,
     *order_pages.ROUTERS,
@@ -57,6 +59,9 @@ ROUTERS = (
     reset_pages.router,
     api_key_pages.router,
     money_pages.router,
+    books_pages.router,
+    audit_pages.router,
+    people_pages.router,
     auth.router,
     keys.router,
     services.router,

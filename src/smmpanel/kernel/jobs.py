@@ -12,13 +12,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import procrastinate
-from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.exceptions import AlreadyEnqueued, UniqueViolation
 from procrastinate.jobs import Job as QueuedJob
 from procrastinate.manager import JobManager
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
+from procrastinate.sql import queries as queue_sql
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.db import Database, after_commit, psycopg_connection
+from smmpanel.kernel.errors import ConflictError, NotFoundError
+from smmpanel.kernel.job_errors import forget_errors_of_ended_jobs, forget_job_error, note_job_error
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
 
@@ -173,9 +177,55 @@ class Waker:
             await self._task
 
 
+class JobWaitsAlreadyError(ConflictError):
+    """The same work is in the queue, so that doing it again would do it twice."""
+
+    code, message = "job_waits_already", "The same work is waiting already. Drop this one."
+
+
+async def retry_failed_job(session: AsyncSession, job_id: int, *, now: datetime) -> str:
+    """Put a job that was given up back into the queue, and return its name.
+
+    Raises `NotFoundError` if it is not there or has not failed, and `JobWaitsAlreadyError` if the same work waits.
+    """
+    name = await _locked_failed(session, job_id)
+    changes = {"new_priority": None, "new_queue_name": None, "new_lock": None}
+    try:
+        # The savepoint: a refused duplicate would otherwise poison the caller's transaction.
+        async with session.begin_nested():
+            await _manager.connector.execute_query_all_async_with_connection(
+                await psycopg_connection(session), queue_sql["retry_job"], job_id=job_id, retry_at=now, **changes
+            )
+    except UniqueViolation as waits:
+        raise JobWaitsAlreadyError from waits
+    await forget_job_error(session, job_id)
+    return name
+
+
+async def drop_failed_job(session: AsyncSession, job_id: int) -> str:
+    """Forget a job that was given up, and return its name. Raises `NotFoundError` as `retry_failed_job` does."""
+    name = await _locked_failed(session, job_id)
+    await session.execute(text("DELETE FROM procrastinate_jobs WHERE id = :id"), {"id": job_id})
+    await forget_job_error(session, job_id)
+    return name
+
+
+async def _locked_failed(session: AsyncSession, job_id: int) -> str:
+    wanted = text("SELECT task_name FROM procrastinate_jobs WHERE id = :id AND status = 'failed' FOR UPDATE")
+    name: str | None = await session.scalar(wanted, {"id": job_id})
+    if name is None:
+        raise NotFoundError
+    return name
+
+
 def _task_for(panel: Panel, declared: Job) -> Callable[..., Awaitable[None]]:
-    async def run(timestamp: int | None = None, **args: Any) -> None:  # noqa: ARG001 - the queue passes periodic jobs a time
-        await declared.function(panel, **args)
+    async def run(context: procrastinate.JobContext, timestamp: int | None = None, **args: Any) -> None:  # noqa: ARG001 - the queue passes periodic jobs a time
+        try:
+            await declared.function(panel, **args)
+        except Exception as error:
+            if context.job.id is not None:
+                await note_job_error(panel.db, context.job.id, error)
+            raise
 
     return run
 
@@ -191,6 +241,7 @@ def _app_for(panel: Panel) -> procrastinate.App:
             # A tick that finds the one before still waiting is dropped.
             queueing_lock=declared.name if declared.cron else None,
             retry=declared.retry or False,
+            pass_context=True,
         )(_task_for(panel, declared))
         if declared.cron is not None:
             app.periodic(cron=declared.cron)(task)
@@ -241,3 +292,5 @@ async def prune_failed_jobs(panel: Panel) -> None:
         await JobManager(connector).delete_old_jobs(nb_hours=FAILED_KEPT_HOURS, include_failed=True)
     finally:
         await connector.close_async()
+    async with panel.db.transaction() as session:
+        await forget_errors_of_ended_jobs(session)

@@ -1,8 +1,10 @@
 """Proving the books: every balance recomputed from the transfers, every currency's debits against its credits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,9 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.kernel.facts import Fact, record
 from smmpanel.kernel.jobs import job
 from smmpanel.kernel.logging import get_logger
+from smmpanel.kernel.options import read_option, write_option
 from smmpanel.kernel.panel import Panel
 
 log = get_logger()
+PROOF_OPTION = "books_proof"
+"""Panel option: when the books were last verified, and what came of it."""
+DIFFERENCES_KEPT = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +139,43 @@ class BooksDiffer(Fact):
     first: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeptProof:
+    """The last verification: when it began, how long it took, what it went through, and the first differences."""
+
+    at: datetime
+    took_seconds: float
+    transfers: int
+    accounts: int
+    differences: int
+    first: Sequence[Difference]
+
+
+async def last_proof(session: AsyncSession) -> KeptProof | None:
+    """Return what the last verification found; `None` if there was none yet."""
+    kept: dict[str, Any] | None = await read_option(session, PROOF_OPTION)
+    if kept is None:
+        return None
+    first = [Difference(**one) for one in kept["first"]]
+    return KeptProof(**{**kept, "at": datetime.fromisoformat(kept["at"]), "first": first})
+
+
 @job(queue="chores", cron="40 3 * * *")
 async def verify_every_night(panel: Panel) -> None:
-    """Verify the ledger and raise an alert if it does not hold. Reads only; harmless to repeat."""
+    """Verify the ledger, keep what was found, and raise an alert if it does not hold. Harmless to repeat."""
+    began = panel.clock()
     async with panel.db.snapshot() as session:
         proof = await verify(session)
+    kept = {
+        "at": began.isoformat(),
+        "took_seconds": (panel.clock() - began).total_seconds(),
+        "transfers": proof.transfers,
+        "accounts": proof.accounts,
+        "differences": len(proof.differences),
+        "first": [asdict(one) for one in proof.differences[:DIFFERENCES_KEPT]],
+    }
+    async with panel.db.transaction() as session:
+        await write_option(session, PROOF_OPTION, kept)
     if not proof.differences:
         log.info("ledger_verified", transfers=proof.transfers, accounts=proof.accounts)
         return
