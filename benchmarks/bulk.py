@@ -68,15 +68,24 @@ SELECT b.user_id, s.service_id, 'normal', o.status, replace(s.link, '{number}', 
  ORDER BY o.n
 """
 _TRANSFERS = """
-INSERT INTO ledger_transfers (key, reason, debit_id, credit_id, amount, subject, created_at)
-SELECT concat('order:', o.id, ':', m.key), m.reason, m.debit, m.credit, m.amount, concat('order:', o.id), m.at
-  FROM orders o JOIN buyers b ON b.user_id = o.user_id
- CROSS JOIN LATERAL (VALUES
-    ('hold', 'order_hold', b.wallet, b.held, o.charge, o.created_at),
-    (concat('refund:', o.refunded), 'order_refund', b.held, b.wallet, o.refunded, o.finished_at),
-    (concat('earned:', o.earned), 'order_earned', b.held, %(revenue)s, o.earned, o.finished_at)
- ) AS m(key, reason, debit, credit, amount, at)
- WHERE m.amount > 0
+INSERT INTO ledger_transfers (key, reason, debit_id, credit_id, amount, subject, created_at, debit_balance, credit_balance)
+SELECT key, reason, debit, credit, amount, concat('order:', order_id), at,
+       CASE debit WHEN wallet THEN in_wallet WHEN held THEN in_held END,
+       CASE credit WHEN wallet THEN in_wallet WHEN held THEN in_held END
+  FROM (
+    SELECT concat('order:', o.id, ':', m.key) AS key, m.reason, m.debit, m.credit, m.amount, m.at, m.step, o.id AS order_id,
+           b.wallet, b.held, w.balance + sum(m.to_wallet) OVER until AS in_wallet, h.balance + sum(m.to_held) OVER until AS in_held
+      FROM orders o JOIN buyers b ON b.user_id = o.user_id
+      JOIN ledger_accounts w ON w.id = b.wallet JOIN ledger_accounts h ON h.id = b.held
+     CROSS JOIN LATERAL (VALUES
+        (1, 'hold', 'order_hold', b.wallet, b.held, o.charge, -o.charge, o.charge, o.created_at),
+        (2, concat('refund:', o.refunded), 'order_refund', b.held, b.wallet, o.refunded, o.refunded, -o.refunded, o.finished_at),
+        (3, concat('earned:', o.earned), 'order_earned', b.held, %(revenue)s, o.earned, 0, -o.earned, o.finished_at)
+     ) AS m(step, key, reason, debit, credit, amount, to_wallet, to_held, at)
+     WHERE m.amount > 0
+    WINDOW until AS (PARTITION BY b.user_id ORDER BY m.at, o.id, m.step ROWS UNBOUNDED PRECEDING)
+  ) moved
+ ORDER BY at, order_id, step
 """
 _REVENUE = """
 INSERT INTO ledger_accounts (kind, currency, may_go_negative) VALUES ('revenue', 'USD', true)

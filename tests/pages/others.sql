@@ -1,0 +1,54 @@
+-- What belongs to people and orders beside the orders themselves. Kinds and states are those that the product writes.
+-- %(user)s is the customer whose pages are opened, %(owner)s the owner of the panel, %(n)s how many of each.
+
+CREATE TEMP TABLE numbers AS SELECT generate_series(1, %(n)s) AS i;
+CREATE TEMP TABLE own AS SELECT id, row_number() OVER (ORDER BY id) AS place FROM orders
+ WHERE user_id = %(user)s AND status = 'completed' ORDER BY id;
+-- The order that is looked at.
+CREATE TEMP TABLE shown AS SELECT id FROM own WHERE place = 1;
+
+UPDATE orders SET kind = 'drip' WHERE id IN (SELECT id FROM own WHERE place BETWEEN 2 AND %(n)s + 1);
+INSERT INTO drip_feeds (order_id, state, runs, runs_started, interval_minutes, quantity_per_run, next_run_at)
+SELECT id, 'finished', 5, 5, 60, quantity / 5, now() FROM orders WHERE kind = 'drip';
+UPDATE orders SET parent_id = (SELECT min(id) FROM orders WHERE kind = 'drip')
+ WHERE id IN (SELECT id FROM own WHERE place BETWEEN %(n)s + 2 AND 2 * %(n)s + 1);
+UPDATE orders SET kind = 'subscription', link = 'https://instagram.com/made',
+       fields = '{"username": "made", "min": "100", "max": "200", "posts": "10", "delay": "0", "expiry": ""}'
+ WHERE id IN (SELECT id FROM own WHERE place BETWEEN 2 * %(n)s + 2 AND 3 * %(n)s + 1);
+UPDATE orders SET unconfirmed = true, status = 'submitting', external_id = NULL, check_at = NULL
+ WHERE id IN (SELECT id FROM orders WHERE status = 'in_progress' ORDER BY id LIMIT %(n)s);
+
+INSERT INTO refills (order_id, user_id, state, finished_at)
+SELECT id, %(user)s, 'completed', now() FROM own ORDER BY place DESC LIMIT %(n)s;
+INSERT INTO refills (order_id, user_id, state, finished_at) SELECT id, %(user)s, 'rejected', now() FROM shown, numbers;
+INSERT INTO cancel_requests (order_id, user_id, state, finished_at) SELECT id, %(user)s, 'rejected', now() FROM shown, numbers;
+INSERT INTO order_events (order_id, kind, before, after) SELECT id, 'status', 'processing', 'in_progress' FROM shown, numbers;
+INSERT INTO order_attempts (order_id, provider_id, request, outcome)
+SELECT id, (SELECT min(id) FROM providers), '{}', 'accepted' FROM shown, numbers;
+
+INSERT INTO users (username, email, password_hash, role, permissions)
+SELECT 'member' || i, 'member' || i || '@example.test', '-', 'staff', '{orders.view}' FROM numbers;
+INSERT INTO api_keys (user_id, name, prefix, key_hash, ip_list)
+SELECT %(user)s, 'shop ' || i, 'prefix' || i, '\x00', '{192.0.2.1}' FROM numbers;
+INSERT INTO login_sessions (user_id, token_hash, ip, user_agent, created_at, last_seen_at, expires_at)
+SELECT %(user)s, sha256(CAST(i::text AS bytea)), '192.0.2.1', 'Browser', now(), now(), now() + interval '1 day' FROM numbers;
+INSERT INTO login_history (user_id, outcome, ip, user_agent, at)
+SELECT %(user)s, 'wrong_password', '192.0.2.1', 'Browser', now() FROM numbers;
+INSERT INTO audit_log (actor_id, actor_kind, permission, subject, before, after, ip)
+SELECT %(owner)s, 'user', 'users.suspend', 'user:' || %(user)s, '{"state": "active"}',
+       '{"state": "suspended"}', '192.0.2.1' FROM numbers;
+INSERT INTO alerts (kind, subject, level, fields)
+SELECT 'low_balance', 'provider:' || i, 'warning', '{"balance": "1.00", "currency": "USD"}' FROM numbers;
+
+INSERT INTO service_changes (service_id, field, before, after, cause)
+SELECT id, 'rate', '"1.00"', '"1.20"', 'sync' FROM (SELECT id FROM services ORDER BY id LIMIT %(n)s) s;
+INSERT INTO service_changes (service_id, field, before, after, cause)
+SELECT (SELECT min(id) FROM services), 'rate', '"1.00"', '"1.20"', 'sync' FROM numbers;
+INSERT INTO favourites (user_id, service_id) SELECT %(user)s, id FROM (SELECT id FROM services ORDER BY id LIMIT %(n)s) s;
+INSERT INTO custom_rates (user_id, service_id, rate)
+SELECT %(user)s, id, rate FROM (SELECT id, rate FROM services ORDER BY id LIMIT %(n)s) s;
+
+INSERT INTO procrastinate_jobs (queue_name, task_name, status, attempts, args)
+SELECT 'chores', 'orders.timing.measure_services', 'failed', 3, '{}' FROM numbers;
+
+ANALYZE;
