@@ -1,5 +1,6 @@
 """Who acts, and what they may do. Permissions are named things, checked where the deed is done."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -44,6 +45,12 @@ class MissingPermissionError(ForbiddenError):
     code, message = "missing_permission", "This takes the permission {permission}."
 
 
+class NotWhileActingError(ForbiddenError):
+    """Whoever is signed in as somebody else leaves nothing behind that outlives it."""
+
+    code, message = "not_while_acting", "This cannot be done while you are signed in as somebody else."
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Whoever asks for something to be done: a user, the command line, or the panel itself."""
@@ -55,6 +62,8 @@ class Actor:
     permissions: frozenset[Permission]
     api_key_id: int | None = None
     ip: str | None = None
+    acted_by: int | None = None
+    """The staff member who is signed in as this user: deeds are recorded as theirs."""
 
     @classmethod
     def cli(cls) -> "Actor":
@@ -84,6 +93,22 @@ class Actor:
         if role is Role.STAFF:
             self.require(Permission.STAFF_EDIT)
 
+    def require_to_act_as(self, role: Role, permissions: Iterable[Permission]) -> None:
+        """Raise `ForbiddenError` unless an account of this kind may be signed in to: only one that may do nothing more.
+
+        Who is signed in as a user can spend their money, so that takes the right to change balances.
+        """
+        self.require(Permission.USERS_EDIT)
+        self.require(Permission.USERS_BALANCE)
+        self.require_over(role)
+        for permission in permissions:
+            self.require(permission)
+
+    def require_own_sign_in(self) -> None:
+        """Raise `NotWhileActingError` if it is a member of staff who is signed in as this user."""
+        if self.acted_by is not None:
+            raise NotWhileActingError
+
     @property
     def is_staff(self) -> bool:
         """Whether the staff side of the panel is open at all."""
@@ -99,6 +124,8 @@ class Viewer(Actor):
     email: str = ""
     language: str = "en"
     time_zone: str = "UTC"
+    acting_for: str | None = None
+    """The name of the staff member in `acted_by`."""
 
 
 def known_permissions(names: list[str]) -> frozenset[Permission]:

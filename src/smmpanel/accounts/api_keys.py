@@ -152,6 +152,8 @@ async def issue_key(  # noqa: PLR0917 - a key has this many parts, and callers n
     actor: Actor | None = None,
 ) -> tuple[ApiKey, str]:
     """Make a key for a user. Returns its row and its text, which nobody can show again."""
+    if actor is not None:
+        actor.require_own_sign_in()
     name = name.strip()
     if not 1 <= len(name) <= NAME_MAX:
         raise InvalidInputError(field="name", reason=f"has 1 to {NAME_MAX} characters")

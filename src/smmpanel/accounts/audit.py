@@ -21,10 +21,13 @@ async def audit(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write down who did what to `subject` (such as `order:12`), and what changed. Secrets must not be passed in."""
+    """Write down who did what to `subject` (such as `order:12`), and what changed. Secrets must not be passed in.
+
+    What a member of staff does while signed in as somebody is written down as theirs.
+    """
     session.add(
         AuditEntry(
-            actor_id=actor.user_id,
+            actor_id=actor.user_id if actor.acted_by is None else actor.acted_by,
             actor_kind=actor.kind,
             permission=str(permission),
             subject=subject,

@@ -14,7 +14,13 @@ from smmpanel.accounts.signing_in import LOGIN_MAX, WrongPasswordError, sign_in
 from smmpanel.accounts.states import AccountBannedError, AccountSuspendedError, Role
 from smmpanel.accounts.throttling import TooManyAttemptsError
 from smmpanel.kernel.i18n import marked
-from smmpanel.web.cookies import drop_session_cookie, session_cookie, set_session_cookie
+from smmpanel.web.cookies import (
+    drop_kept_cookie,
+    drop_session_cookie,
+    kept_cookie,
+    session_cookie,
+    set_session_cookie,
+)
 from smmpanel.web.csrf import CsrfChecked
 from smmpanel.web.errors import failure_of
 from smmpanel.web.forms import read_form
@@ -118,11 +124,13 @@ async def open_stream(request: Request, viewer: CurrentViewer) -> Response:
 
 @router.post("/sign-out")
 async def take_sign_out(request: Request, panel: CurrentPanel, session: Session, _csrf: CsrfChecked) -> Response:
-    """End the session, here and on the server."""
-    if (token := session_cookie(request)) is not None:
-        await revoke_token(session, token, now=panel.clock())
+    """End the session, here and on the server, and one that was kept aside with it."""
+    for token in (session_cookie(request), kept_cookie(request)):
+        if token is not None:
+            await revoke_token(session, token, now=panel.clock())
     response = see_other(SIGN_IN_PATH)
     drop_session_cookie(request, response)
+    drop_kept_cookie(request, response)
     return response
 
 

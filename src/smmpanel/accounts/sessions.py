@@ -7,10 +7,11 @@ from hashlib import sha256
 from typing import Any
 
 import jwt
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, Row, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
-from smmpanel.accounts.access import Viewer, known_permissions
+from smmpanel.accounts.access import Actor, Viewer, known_permissions
 from smmpanel.accounts.models import LoginSession, User
 from smmpanel.accounts.states import AccountState, refuse_inactive
 from smmpanel.kernel.crypto import Vault
@@ -41,9 +42,16 @@ class OpenedSession:
 
 
 async def open_session(
-    session: AsyncSession, user_id: int, *, lifetime: timedelta, ip: str | None, user_agent: str | None, now: datetime
+    session: AsyncSession,
+    user_id: int,
+    *,
+    lifetime: timedelta,
+    ip: str | None,
+    user_agent: str | None,
+    now: datetime,
+    acted_by: int | None = None,
 ) -> OpenedSession:
-    """Start a session for a user who has just proved who they are."""
+    """Start a session for a user who has just proved who they are, or for a member of staff who signs in as them."""
     token = random_text(TOKEN_LENGTH)
     row = LoginSession(
         user_id=user_id,
@@ -53,6 +61,7 @@ async def open_session(
         created_at=now,
         last_seen_at=now,
         expires_at=now + lifetime,
+        acted_by=acted_by,
     )
     session.add(row)
     await session.flush()
@@ -107,6 +116,7 @@ async def revoke_token(session: AsyncSession, token: str, *, now: datetime) -> N
 async def _viewer(
     session: AsyncSession, which: tuple[ColumnElement[bool], ...], *, ip: str | None, now: datetime
 ) -> Viewer:
+    staff = aliased(User)
     found = await session.execute(
         select(
             LoginSession.id.label("session_id"),
@@ -121,8 +131,14 @@ async def _viewer(
             User.state,
             User.language,
             User.time_zone,
+            LoginSession.acted_by,
+            staff.username.label("acting_for"),
+            staff.role.label("acting_role"),
+            staff.permissions.label("acting_permissions"),
+            staff.state.label("acting_state"),
         )
         .join(User, User.id == LoginSession.user_id)
+        .outerjoin(staff, staff.id == LoginSession.acted_by)
         .where(*which)
     )
     row = found.one_or_none()
@@ -133,6 +149,8 @@ async def _viewer(
         refuse_inactive(row.state)
     if row.revoked_at is not None or row.expires_at <= now:
         raise SignInNeededError
+    if row.acted_by is not None:
+        _refuse_acting(row)
     if row.last_seen_at < now - SEEN_AT_MOST_EVERY:
         await _note_seen(session, row.session_id, ip, now)
     return Viewer(
@@ -146,7 +164,20 @@ async def _viewer(
         email=row.email,
         language=row.language,
         time_zone=row.time_zone,
+        acted_by=row.acted_by,
+        acting_for=row.acting_for,
     )
+
+
+def _refuse_acting(row: Row[*tuple[Any, ...]]) -> None:
+    """Raise `SignInNeededError` if who opened this session as somebody else might not do so any more."""
+    held = known_permissions(row.acting_permissions)
+    staff = Actor("user", row.acted_by, row.acting_for, row.acting_role, held)
+    try:
+        refuse_inactive(row.acting_state)
+        staff.require_to_act_as(row.role, known_permissions(row.permissions))
+    except PanelError:
+        raise SignInNeededError from None
 
 
 async def _note_seen(session: AsyncSession, session_id: int, ip: str | None, now: datetime) -> None:

@@ -166,4 +166,4 @@ def _tabs(items: Sequence[tuple[str, NavItem]]) -> list[NavItem]:
 
 
 def _person(viewer: Viewer) -> Person:
-    return Person(viewer.username, viewer.time_zone, viewer.is_staff)
+    return Person(viewer.username, viewer.time_zone, viewer.is_staff, viewer.acting_for)

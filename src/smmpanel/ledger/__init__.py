@@ -1,7 +1,7 @@
 """Money: accounts, transfers, statements, proof. Nothing else changes a balance."""
 
 from smmpanel.ledger.accounts import UserAccounts, lock_users, open_user_accounts, panel_account
-from smmpanel.ledger.adjusting import adjust_balance
+from smmpanel.ledger.adjusting import adjust_balance, adjust_by_staff
 from smmpanel.ledger.models import AccountKind
 from smmpanel.ledger.posting import (
     InsufficientFundsError,
@@ -24,6 +24,7 @@ __all__ = [
     "Transfer",
     "UserAccounts",
     "adjust_balance",
+    "adjust_by_staff",
     "balance_of",
     "held_of",
     "lock_users",

@@ -4,8 +4,11 @@ from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smmpanel.accounts.access import Actor, Permission
+from smmpanel.accounts.audit import audit
+from smmpanel.accounts.finding import locked_user
 from smmpanel.kernel.errors import InvalidInputError
-from smmpanel.kernel.money import Money
+from smmpanel.kernel.money import Money, plain
 from smmpanel.ledger.accounts import lock_users, panel_account
 from smmpanel.ledger.models import AccountKind
 from smmpanel.ledger.posting import Reason, Transfer, post
@@ -35,3 +38,19 @@ async def adjust_balance(session: AsyncSession, user_id: int, amount: Money, *, 
         note=reason.strip(),
     )
     return (await post(session, [transfer]))[0]
+
+
+async def adjust_by_staff(
+    session: AsyncSession, actor: Actor, user_id: int, amount: Money, *, reason: str, key: str
+) -> bool:
+    """Credit or debit a user's wallet as a member of staff, on the record; `False` if this key did it before.
+
+    Raises `UserNotFoundError`, or what `adjust_balance` raises.
+    """
+    actor.require(Permission.USERS_BALANCE)
+    user = await locked_user(session, user_id)
+    is_done = await adjust_balance(session, user.id, amount, reason=reason, key=key)
+    if is_done:
+        after = {"amount": plain(amount.amount), "currency": amount.currency, "reason": reason.strip(), "key": key}
+        await audit(session, actor, Permission.USERS_BALANCE, f"user:{user.id}", after=after)
+    return is_done

@@ -9,6 +9,7 @@ from smmpanel.web.transactions import panel_of
 YEAR_SECONDS = 365 * 24 * 3600
 _SESSION = "smmpanel_session"
 _VISITOR = "smmpanel_visitor"
+_KEPT = "smmpanel_kept"
 
 
 def _name(connection: HTTPConnection, plain: str) -> str:
@@ -26,9 +27,19 @@ def visitor_cookie(connection: HTTPConnection) -> str | None:
     return connection.cookies.get(_name(connection, _VISITOR)) or None
 
 
+def kept_cookie(connection: HTTPConnection) -> str | None:
+    """Return the session token that a browser keeps aside while its owner is signed in as somebody else."""
+    return connection.cookies.get(_name(connection, _KEPT)) or None
+
+
 def set_session_cookie(request: Request, response: Response, token: str, max_age_seconds: int) -> None:
     """Give a browser its session: for the server only, not sent along when other sites post to us."""
     _set(request, response, _SESSION, token, max_age_seconds)
+
+
+def set_kept_cookie(request: Request, response: Response, token: str, max_age_seconds: int) -> None:
+    """Have a browser keep a session aside."""
+    _set(request, response, _KEPT, token, max_age_seconds)
 
 
 def set_visitor_cookie(request: Request, response: Response, value: str) -> None:
@@ -38,8 +49,12 @@ def set_visitor_cookie(request: Request, response: Response, value: str) -> None
 
 def drop_session_cookie(request: Request, response: Response) -> None:
     """Have a browser forget its session."""
-    secure = panel_of(request).settings.secure_cookies
-    response.delete_cookie(_name(request, _SESSION), path="/", secure=secure, httponly=True, samesite="lax")
+    _drop(request, response, _SESSION)
+
+
+def drop_kept_cookie(request: Request, response: Response) -> None:
+    """Have a browser forget the session that it kept aside."""
+    _drop(request, response, _KEPT)
 
 
 def set_language_cookie(request: Request, response: Response, language: str) -> None:
@@ -48,6 +63,11 @@ def set_language_cookie(request: Request, response: Response, language: str) -> 
     response.set_cookie(
         LANGUAGE_COOKIE, language, max_age=YEAR_SECONDS, path="/", secure=secure, httponly=True, samesite="lax"
     )
+
+
+def _drop(request: Request, response: Response, name: str) -> None:
+    secure = panel_of(request).settings.secure_cookies
+    response.delete_cookie(_name(request, name), path="/", secure=secure, httponly=True, samesite="lax")
 
 
 def _set(request: Request, response: Response, name: str, value: str, max_age_seconds: int | None) -> None:

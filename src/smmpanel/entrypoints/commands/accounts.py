@@ -147,12 +147,11 @@ def credit(
     as_json: AsJson = False,
 ) -> None:
     """Put money into a user's wallet, or take it out. It is written to the ledger and to the audit log."""
-    from smmpanel.accounts.access import Actor, Permission
-    from smmpanel.accounts.audit import audit
+    from smmpanel.accounts.access import Actor
     from smmpanel.accounts.finding import user_named
     from smmpanel.kernel.ids import random_text
-    from smmpanel.kernel.money import Money, parse_amount, plain
-    from smmpanel.ledger import adjust_balance, balance_of
+    from smmpanel.kernel.money import Money, parse_amount
+    from smmpanel.ledger import adjust_by_staff, balance_of
 
     change = parse_amount(amount)
     given = key or f"cli:{random_text(16)}"
@@ -160,10 +159,8 @@ def credit(
     async def book(panel: "Panel") -> dict[str, Any]:
         async with panel.db.transaction() as session:
             user = await user_named(session, name)
-            is_done = await adjust_balance(session, user.id, Money(change, panel.currency), reason=reason, key=given)
-            if is_done:
-                after = {"amount": plain(change), "currency": panel.currency, "reason": reason, "key": given}
-                await audit(session, Actor.cli(), Permission.USERS_BALANCE, f"user:{user.id}", after=after)
+            money = Money(change, panel.currency)
+            is_done = await adjust_by_staff(session, Actor.cli(), user.id, money, reason=reason, key=given)
             balance = await balance_of(session, user.id, panel.currency)
             return {
                 "user": user.username,
