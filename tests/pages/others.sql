@@ -38,7 +38,8 @@ INSERT INTO audit_log (actor_id, actor_kind, permission, subject, before, after,
 SELECT %(owner)s, 'user', 'users.suspend', 'user:' || %(user)s, '{"state": "active"}',
        '{"state": "suspended"}', '192.0.2.1' FROM numbers;
 INSERT INTO alerts (kind, subject, level, fields)
-SELECT 'low_balance', 'provider:' || i, 'warning', '{"balance": "1.00", "currency": "USD"}' FROM numbers;
+SELECT 'provider_low_balance', 'provider:' || i, 'warning',
+       '{"provider": "sandbox", "balance": "1.00", "low_balance": "5.00", "currency": "USD"}' FROM numbers;
 
 INSERT INTO service_changes (service_id, field, before, after, cause)
 SELECT id, 'rate', '"1.00"', '"1.20"', 'sync' FROM (SELECT id FROM services ORDER BY id LIMIT %(n)s) s;
