@@ -49,5 +49,6 @@ EVERY_PAGE = (
     Shown("staff-audit", "/staff/audit", ADMIN),
     Shown("staff-people", "/staff/people", ADMIN),
     Shown("staff-person", "/staff/people", ADMIN, first_link="a[data-row-link]"),
+    Shown("staff-settings", "/staff/settings", ADMIN),
     Shown("not-found", "/no-such-page", VISITOR, status=404),
 )

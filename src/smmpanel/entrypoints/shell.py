@@ -11,11 +11,14 @@ from starlette.requests import Request
 
 from smmpanel.accounts.access import Permission, Viewer
 from smmpanel.kernel.i18n import marked
+from smmpanel.web.brand import OPTIONS as BRAND_OPTIONS
 from smmpanel.web.brand import brand_of
 from smmpanel.web.shell import NavGroup, NavItem, Person, Shell
 from smmpanel.web.transactions import panel_of
 
 LANGUAGE_OPTION = "language"
+LANGUAGES_OPTION = "languages"
+"""The languages that are offered; all of them unless the panel's owner chose some."""
 TIME_ZONE_OPTION = "time_zone"
 LINKS_OPTION = "brand_links"
 COUNTED_MAX = 100
@@ -106,7 +109,7 @@ SELECT {_OPTIONS},
        (SELECT count(*) FROM (SELECT FROM orders WHERE unconfirmed LIMIT :most) o) AS unconfirmed
 """
 )
-_NAMES = ["brand_name", "brand_accent", LANGUAGE_OPTION, TIME_ZONE_OPTION, LINKS_OPTION]
+_NAMES = [*BRAND_OPTIONS, LANGUAGE_OPTION, LANGUAGES_OPTION, TIME_ZONE_OPTION, LINKS_OPTION]
 
 
 async def read_shell(request: Request, viewer: Viewer | None) -> Shell:
@@ -121,6 +124,7 @@ async def read_shell(request: Request, viewer: Viewer | None) -> Shell:
         row = (await session.execute(statement, asked)).mappings().one()
     options: Mapping[str, Any] = row["options"] or {}
     request.state.panel_language = options.get(LANGUAGE_OPTION)
+    request.state.panel_languages = options.get(LANGUAGES_OPTION)
     request.state.panel_time_zone = options.get(TIME_ZONE_OPTION) or "UTC"
     brand = brand_of(options, request.app.state.brand)
     links = {str(name): str(href) for name, href in dict(options.get(LINKS_OPTION) or {}).items()}

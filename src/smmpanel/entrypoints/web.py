@@ -22,8 +22,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from smmpanel.accounts import acting_pages, api_key_pages, audit_pages, people_pages, reset_pages, sign_up_pages
 from smmpanel.accounts import pages as account_pages
 from smmpanel.api import auth, docs, keys, mass_orders, orders, services, staff_orders, wallet
+from smmpanel.catalog import pages as catalog_pages
 from smmpanel.catalog import staff as catalog_staff
-from smmpanel.entrypoints import health, metrics
+from smmpanel.entrypoints import health, metrics, panel_settings
 from smmpanel.entrypoints.endings import CommandError, ExitCode
 from smmpanel.entrypoints.opening import open_panel
 from smmpanel.entrypoints.running import run_process
@@ -33,6 +34,7 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
 from smmpanel.ledger import books_pages
 from smmpanel.ledger import pages as money_pages
+from smmpanel.notifications import pages as notification_pages
 from smmpanel.orders import pages as order_pages
 from smmpanel.orders import staff as staff_order_pages
 from smmpanel.orders.pages import mass_order, new_order
@@ -59,9 +61,11 @@ ROUTERS = (
     reset_pages.router,
     api_key_pages.router,
     money_pages.router,
+    notification_pages.router,
     books_pages.router,
     audit_pages.router,
     people_pages.router,
+    *panel_settings.ROUTERS,
     auth.router,
     keys.router,
     services.router,
@@ -69,6 +73,7 @@ ROUTERS = (
     mass_orders.router,
     wallet.router,
     staff_orders.router,
+    *catalog_pages.ROUTERS,
     *catalog_staff.ROUTERS,
     docs.router,
     health.router,
@@ -79,6 +84,7 @@ BODY_MAX = {
     mass_order.PATH: mass_order.BODY_MAX_BYTES,
     new_order.PATH: new_order.BODY_MAX_BYTES,
     **catalog_staff.BODY_MAX,
+    **panel_settings.BODY_MAX,
 }
 TAGS = [
     {"name": "Accounts", "description": "Signing up and in, the own account, its sessions and its password."},

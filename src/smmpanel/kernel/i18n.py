@@ -1,7 +1,7 @@
 """Words for people in three languages. English is the source; the catalogues of the others are data files."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -51,13 +51,13 @@ def known_language(code: str | None) -> str | None:
     return base if base in LANGUAGES else None
 
 
-def accepted_language(header: str) -> str | None:
+def accepted_language(header: str, offered: Container[str] = LANGUAGES) -> str | None:
     """Return the offered language that an `Accept-Language` header likes best; `None` if it likes none of them."""
     liked: list[tuple[float, int, str]] = []
     for place, part in enumerate(header.split(",")[:_ACCEPTED_MAX]):
         code, _, weight = part.partition(";")
         language = known_language(code)
-        if language is not None and (share := _weight(weight)) > 0:
+        if language is not None and language in offered and (share := _weight(weight)) > 0:
             liked.append((-share, place, language))
     return min(liked)[2] if liked else None
 

@@ -1,5 +1,6 @@
 """What an operator may change while the panel runs: named values in one small table."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -21,10 +22,10 @@ class PanelOption(Base):
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
-async def read_options(session: AsyncSession) -> dict[str, Any]:
-    """Return all options."""
-    rows = await session.execute(select(PanelOption.name, PanelOption.value))
-    return dict(rows.all())
+async def read_options(session: AsyncSession, *, without: Collection[str] = ()) -> dict[str, Any]:
+    """Return all options but those `without`, for some hold much."""
+    wanted = select(PanelOption.name, PanelOption.value).where(PanelOption.name.not_in(without))
+    return dict((await session.execute(wanted)).all())
 
 
 async def read_option(session: AsyncSession, name: str, default: Any = None) -> Any:

@@ -19,12 +19,29 @@ from starlette.routing import Route
 
 NAME_OPTION = "brand_name"
 ACCENT_OPTION = "brand_accent"
-OPTIONS = (NAME_OPTION, ACCENT_OPTION)
+LOGO_OPTION = "brand_logo"
+"""Name, width and height of the picture beside the name; what it holds is kept apart, for few requests want it."""
+OPTIONS = (NAME_OPTION, ACCENT_OPTION, LOGO_OPTION)
 THEME_PATH = "/theme"
+LOGO_PATH = "/logo"
 IS_HEX = re.compile(r"#[0-9a-fA-F]{6}\Z")
 LIGHT_BRAND_FROM = 0.72
 """From this lightness on an accent is worn as it is, with dark writing on it."""
 _CHROMA_MAX = 0.37
+
+
+@dataclass(frozen=True, slots=True)
+class Logo:
+    """The panel's picture: a hash of its content, and its size in pixels."""
+
+    digest: str
+    width: int
+    height: int
+
+    @property
+    def address(self) -> str:
+        """Where it is. The name changes with the content, so it can be kept for good."""
+        return f"{LOGO_PATH}.{self.digest}.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +50,7 @@ class Brand:
 
     name: str
     accent: str = ""
+    logo: Logo | None = None
 
     @property
     def theme_css(self) -> str:
@@ -47,8 +65,32 @@ class Brand:
 
 def brand_of(options: Mapping[str, Any], fallback: Brand) -> Brand:
     """Read the brand from the panel's options."""
-    name, accent = str(options.get(NAME_OPTION) or fallback.name), str(options.get(ACCENT_OPTION) or fallback.accent)
-    return Brand(name, accent if IS_HEX.match(accent) else "")
+    name = str(options.get(NAME_OPTION) or fallback.name)
+    accent = str(options.get(ACCENT_OPTION, fallback.accent) or "")
+    logo = options.get(LOGO_OPTION)
+    return Brand(name, accent if IS_HEX.match(accent) else "", Logo(**logo) if logo else None)
+
+
+@dataclass(frozen=True, slots=True)
+class WornAccent:
+    """An accent as pages wear it: the colour of its surfaces, that of the writing on them, and the contrast between."""
+
+    solid: str
+    writing: str
+    contrast: float
+
+
+def worn_accent(value: str) -> WornAccent:
+    """Return how an accent such as `#2f63e0` is worn, so that it can be shown before it is taken."""
+    lightness, chroma, hue = _oklch(value)
+    if lightness > LIGHT_BRAND_FROM:
+        solid = _rgb(0.84, min(chroma, _chroma_shown(hue, 0.84, 0.79)), hue)
+        writing = _rgb(0.22, 0.03, hue)
+    else:
+        solid = _rgb(0.54, min(chroma, 0.25, _chroma_shown(hue, 0.54, 0.49)), hue)
+        writing = (1.0, 1.0, 1.0)
+    bright, dark = sorted((_luminance(solid), _luminance(writing)), reverse=True)
+    return WornAccent(_hex(solid), _hex(writing), (bright + 0.05) / (dark + 0.05))
 
 
 @lru_cache(maxsize=64)
@@ -86,6 +128,17 @@ def _rgb(lightness: float, chroma: float, hue: float) -> tuple[float, float, flo
         -1.2684380046 * long + 2.6097574011 * middle - 0.3413193965 * short,
         -0.0041960863 * long - 0.7034186147 * middle + 1.7076147010 * short,
     )
+
+
+def _luminance(linear: tuple[float, float, float]) -> float:
+    red, green, blue = linear
+    return max(0.2126 * red + 0.7152 * green + 0.0722 * blue, 0.0)
+
+
+def _hex(linear: tuple[float, float, float]) -> str:
+    channels = (min(max(channel, 0.0), 1.0) for channel in linear)
+    shown = (12.92 * one if one <= 0.0031308 else 1.055 * one ** (1 / 2.4) - 0.055 for one in channels)
+    return "#" + "".join(f"{round(one * 255):02x}" for one in shown)
 
 
 def _chroma_shown(hue: float, *lightnesses: float) -> float:

@@ -13,13 +13,14 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from smmpanel.kernel.i18n import LANGUAGES, translate
+from smmpanel.kernel.i18n import translate
 from smmpanel.web.assets import Assets
 from smmpanel.web.charts import CHARTS
 from smmpanel.web.cookies import set_language_cookie
 from smmpanel.web.csrf import FORM_FIELD, csrf_token
 from smmpanel.web.formats import Formats
-from smmpanel.web.languages import asked_language, language_of
+from smmpanel.web.languages import asked_language, language_of, offered_languages
+from smmpanel.web.origins import site_of
 from smmpanel.web.shell import shell_of
 from smmpanel.web.toasts import forget_toast, toast_of
 from smmpanel.web.transactions import panel_of
@@ -113,6 +114,8 @@ def _names_of(request: Request) -> dict[str, Any]:
         "languages": _language_links(request),
         "theme": theme if theme in THEMES else "",
         "toast": toast_of(request),
+        "site_address": site_of(request),
+        "canonical": _canonical(request),
         "first_page": not request.query_params.get("after"),
         "with_query": partial(_with_query, request),
         "f": formats,
@@ -132,6 +135,12 @@ def _fields_of(context: object | None) -> dict[str, Any]:
         return {}
     assert is_dataclass(context), "a page renders one named context"
     return {each.name: getattr(context, each.name) for each in fields(context)}
+
+
+def _canonical(request: Request) -> str:
+    """Return the one address under which search engines are to know a page: without its filters, with its language."""
+    asked = asked_language(request)
+    return f"{site_of(request)}{quote(str(request.scope['path']))}{f'?lang={asked}' if asked else ''}"
 
 
 def _counting(language: str, formats: Formats) -> Callable[..., str]:
@@ -156,7 +165,7 @@ def _with_query(request: Request, **changes: object) -> str:
 
 
 def _language_links(request: Request) -> list[tuple[str, str, str]]:
-    return [(code, name, _with_query(request, lang=code)) for code, name in LANGUAGES.items()]
+    return [(code, name, _with_query(request, lang=code)) for code, name in offered_languages(request).items()]
 
 
 def _compress(request: Request, response: Response) -> None:

@@ -63,6 +63,7 @@ CAUSE_NAMES: Mapping[str, str] = {
     "provider": marked("Provider"),
     "fx": marked("Exchange rate"),
     "bulk": marked("Bulk edit"),
+    "markup": marked("Default markup"),
 }
 NO_ROUTE_NAMES: Mapping[str, str] = {
     "no_route": marked("No provider’s service stands behind it."),
