@@ -83,7 +83,7 @@ def _fill(place: Place, amount: Amount) -> Filled:
         with place.connect() as connection:
             others = {"n": amount.others, "user": people[CUSTOMER], "owner": owner}
             psycopg.ClientCursor(connection).execute(OTHERS, others)
-            panel.ids = _ids(connection, people[CUSTOMER])
+            panel.ids = _ids(connection, people[CUSTOMER]) | {"/staff/people/{user_id}": {"user_id": people[VIEWER]}}
     with_panel(place, lambda opened: _count_and_sign_in(opened, people, panel.tokens))
     return panel
 

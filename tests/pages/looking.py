@@ -40,8 +40,9 @@ def page_paths() -> list[str]:
     )
 
 
-def address_of(path: str, ids: Mapping[str, Any]) -> str | None:
-    """Fill a path's names in; `None` if there is nothing that one of them could stand for."""
+def address_of(path: str, ids: dict[str, Any]) -> str | None:
+    """Fill a path's names in, with what they mean there or everywhere; `None` if there is nothing that one of them could stand for."""
+    ids = ids | ids.get(path, {})
     names = re.findall(r"{(\w+)(?::\w+)?}", path)
     if any(name not in ids for name in names):
         return None
