@@ -50,5 +50,10 @@ EVERY_PAGE = (
     Shown("staff-people", "/staff/people", ADMIN),
     Shown("staff-person", "/staff/people", ADMIN, first_link="a[data-row-link]"),
     Shown("staff-settings", "/staff/settings", ADMIN),
+    Shown("services", "/services", VISITOR),
+    Shown("services-of-platform", "/services?platform=instagram&refill=1", CUSTOMER),
+    Shown("favourites", "/favourites", CUSTOMER),
+    Shown("compare", "/compare?ids=1,2,3", CUSTOMER),
+    Shown("updates", "/updates", CUSTOMER),
     Shown("not-found", "/no-such-page", VISITOR, status=404),
 )

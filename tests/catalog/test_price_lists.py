@@ -15,9 +15,10 @@ from smmpanel.catalog.markups import set_panel_markup
 from smmpanel.catalog.models import Category, Service
 from smmpanel.catalog.price_lists import sale_terms, service_for, service_rows, services_page
 from smmpanel.catalog.pricing import Listed, MarkupRule, final_rate, resolve_markup, user_rates
-from smmpanel.catalog.queries import service_history, service_updates
+from smmpanel.catalog.queries import service_history
 from smmpanel.catalog.queries import shelves as open_shelves
 from smmpanel.catalog.repricing import EVERYTHING, reprice
+from smmpanel.catalog.updates import latest_updates
 from smmpanel.catalog.user_prices import (
     custom_rates_of,
     discount_of,
@@ -261,17 +262,14 @@ async def test_updates_tell_customers_nothing_of_costs_or_providers(panel, jap, 
     await shelves.set(service.id, fixed_rate=Decimal(1))
     async with panel.db.transaction() as session:
         await reprice(session, EVERYTHING, currency="USD", cause="edit", now=NOW)
-        updates = await service_updates(session)
+        updates = await latest_updates(session, 0)
         history = await service_history(session, service.id)
         counted = await open_shelves(session, "USD")
 
-    told = [(one.field, one.before, one.after) for one in updates.rows if one.service_id == service.id]
-    assert told == [
-        ("available", True, False),
-        ("rate", "2.00", "1.00"),
-        ("rate", "1.00", "2.00"),
-        ("added", None, {"rate": "1.00", "min": 10, "max": 10_000}),
-    ]
+    # It is held for a reason that is between us and the provider, and of what is not on sale only that is told.
+    told = [(one.kind, one.before, one.after) for one in updates.rows if one.service_id == service.id]
+    assert told == [("gone", None, None)]
+    assert {one.kind for one in updates.rows if one.service_id != service.id} == {"new"}
     assert [one.field for one in history.rows] == ["held_reason", "rate", "cost", "rate", "added"]
     assert [(one.name, one.platform, one.services) for one in counted] == [("Instagram Followers", "instagram", 6)]
 

@@ -41,6 +41,11 @@ class KeptList:
         return list(counts.values())
 
     @cached_property
+    def places(self) -> dict[int, int]:
+        """Where each service stands in the list."""
+        return {row.id: place for place, row in enumerate(self.rows)}
+
+    @cached_property
     def _folded(self) -> list[str]:
         return [folded(f"{row.name} {row.category}") for row in self.rows]
 

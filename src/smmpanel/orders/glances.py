@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -39,13 +38,6 @@ class Glance:
     def in_progress_capped(self) -> bool:
         """Whether more orders are open than were counted."""
         return self.in_progress >= COUNTED_MAX
-
-
-class Timing(NamedTuple):
-    """How long a service has taken lately."""
-
-    sample: int
-    median_seconds: int
 
 
 _GLANCE = text(
@@ -96,23 +88,6 @@ async def running_on(session: AsyncSession, user_id: int, *links: str) -> int | 
     given = {"user": user_id, "open": list(OPEN), "most": OPEN_SEARCHED_MAX, "links": wanted}
     found: int | None = await session.scalar(_SAME_LINK, given)
     return found
-
-
-_TIMINGS = text(
-    "SELECT service_id, sample, median_seconds FROM service_timings WHERE service_id = ANY(CAST(:ids AS bigint[]))"
-)
-_FAVOURITES = text("SELECT service_id FROM favourites WHERE user_id = :user")
-
-
-async def timings(session: AsyncSession, service_ids: list[int]) -> dict[int, Timing]:
-    """Return how long these services take, where that was measured."""
-    rows = await session.execute(_TIMINGS, {"ids": service_ids})
-    return {row.service_id: Timing(row.sample, row.median_seconds) for row in rows}
-
-
-async def favourite_services(session: AsyncSession, user_id: int) -> set[int]:
-    """Return the services that a customer keeps at hand."""
-    return set((await session.scalars(_FAVOURITES, {"user": user_id})).all())
 
 
 @dataclass(frozen=True, slots=True)

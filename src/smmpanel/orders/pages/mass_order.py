@@ -14,6 +14,7 @@ from starlette.responses import Response
 from smmpanel.accounts.current import FOR_MEMBERS, CurrentViewer
 from smmpanel.catalog.kept_lists import KeptList
 from smmpanel.catalog.order_faults import OrderFieldError
+from smmpanel.catalog.pages.shelves import list_for
 from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
@@ -30,7 +31,6 @@ from smmpanel.orders.mass import (
     read_text,
 )
 from smmpanel.orders.mass_placing import MassLineResult, MassResult, place_mass
-from smmpanel.orders.pages.offers import list_for
 from smmpanel.orders.pages.wording import FIELD_LABELS, MASS_FAULTS, STATUS_KINDS, refusal_text
 from smmpanel.web.forms import read_form, read_upload
 from smmpanel.web.inputs import is_clean

@@ -11,16 +11,18 @@ from starlette.responses import Response
 
 from smmpanel.accounts.access import Viewer
 from smmpanel.accounts.current import FOR_MEMBERS, CurrentViewer
+from smmpanel.catalog.at_hand import Timing, timings
 from smmpanel.catalog.kept_lists import KeptList, ShelfRow
+from smmpanel.catalog.pages.shelves import Tile, list_for, tiles
 from smmpanel.catalog.price_lists import ServiceRow
 from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
 from smmpanel.ledger import KeyReusedError
 from smmpanel.orders.drafting import NewOrder
-from smmpanel.orders.glances import Glance, Timing, glance, last_service, timings
+from smmpanel.orders.glances import Glance, glance, last_service
 from smmpanel.orders.owning import as_owner
-from smmpanel.orders.pages.offers import Chosen, Offer, Tile, Wish, choose, list_for, offers, shelves_of, tiles
+from smmpanel.orders.pages.offers import Chosen, Offer, Wish, choose, offers, shelves_of
 from smmpanel.orders.pages.order_form import (
     ShownField,
     drip_fields,
