@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from smmpanel.kernel.jobs import Backoff, Waker, enqueue, job, rescue_stalled_jobs, run_jobs, wake
+from smmpanel.kernel.jobs import Backoff, Waker, enqueue, job, rescue_stalled_jobs, retry_failed_job, run_jobs, wake
 from smmpanel.kernel.options import read_option, write_option
 from smmpanel.kernel.panel import Panel
 
@@ -115,3 +115,33 @@ async def test_the_jobs_of_a_dead_worker_are_put_back(panel: Panel) -> None:
     await rescue_stalled_jobs.function(panel)
 
     assert await _waiting(panel) == ["orphan"]
+
+
+@job(queue="chores")
+async def always_fail(panel: Panel) -> None:
+    """Fail."""
+    raise ValueError("no luck\nand more that nobody needs")
+
+
+async def test_a_job_that_is_given_up_keeps_why_and_runs_again_when_put_back(panel: Panel, working: None) -> None:
+    async def given_up(times: int) -> tuple[int, str]:
+        wanted = text(
+            "SELECT j.id, e.error FROM procrastinate_jobs j JOIN job_errors e ON e.job_id = j.id"
+            " WHERE j.status = 'failed' AND j.attempts = :times"
+        )
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                async with panel.db.transaction() as session:
+                    row = (await session.execute(wanted, {"times": times})).one_or_none()
+                if row is not None:
+                    return row.id, row.error
+                await asyncio.sleep(0.05)
+
+    async with panel.db.transaction() as session:
+        await enqueue(session, always_fail.call())
+    job_id, error = await given_up(1)
+    assert error == "ValueError: no luck"
+
+    async with panel.db.transaction() as session:
+        assert await retry_failed_job(session, job_id, now=panel.clock()) == always_fail.name
+    assert (await given_up(3))[0] == job_id

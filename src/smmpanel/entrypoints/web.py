@@ -40,6 +40,7 @@ from smmpanel.orders import staff as staff_order_pages
 from smmpanel.orders.pages import mass_order, new_order
 from smmpanel.orders.provider_figures import OrderFigures
 from smmpanel.panel_api.app import panel_api_routes
+from smmpanel.reports import jobs_page
 from smmpanel.reports import staff as report_pages
 from smmpanel.web.assembling import SITE_NAME, install_web
 from smmpanel.web.assets import STATIC_PATH
@@ -56,6 +57,7 @@ ROUTERS = (
     acting_pages.router,
     *staff_order_pages.ROUTERS,
     report_pages.router,
+    jobs_page.router,
     *order_pages.ROUTERS,
     sign_up_pages.router,
     reset_pages.router,
