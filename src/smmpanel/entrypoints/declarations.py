@@ -8,6 +8,9 @@ import smmpanel.kernel.jobs
 import smmpanel.ledger.proving
 import smmpanel.ledger.rollups
 import smmpanel.notifications.alerts
+import smmpanel.notifications.listening
+import smmpanel.notifications.low_balances
+import smmpanel.notifications.sending
 import smmpanel.orders.asking_refills
 import smmpanel.orders.bypassing
 import smmpanel.orders.dripping
@@ -15,6 +18,7 @@ import smmpanel.orders.proving
 import smmpanel.orders.reconciling
 import smmpanel.orders.sending_cancels
 import smmpanel.orders.submission
+import smmpanel.orders.telling
 import smmpanel.orders.timing
 import smmpanel.orders.tracking
 import smmpanel.orders.tracking_subscriptions

@@ -13,7 +13,7 @@ from smmpanel.ledger.posting import (
     post_fresh,
     reverse,
 )
-from smmpanel.ledger.statements import balance_of, held_of, statement, transfers_for
+from smmpanel.ledger.statements import balance_of, balances_of, held_of, statement, transfers_for
 
 __all__ = [
     "AccountKind",
@@ -26,6 +26,7 @@ __all__ = [
     "adjust_balance",
     "adjust_by_staff",
     "balance_of",
+    "balances_of",
     "held_of",
     "lock_users",
     "open_user_accounts",

@@ -1,6 +1,7 @@
 """Staff credit or debit a wallet by hand: with a reason, on the record."""
 
 from decimal import Decimal
+from typing import ClassVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -8,12 +9,24 @@ from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.audit import audit
 from smmpanel.accounts.finding import locked_user
 from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.facts import Fact, record
 from smmpanel.kernel.money import Money, plain
 from smmpanel.ledger.accounts import lock_users, panel_account
 from smmpanel.ledger.models import AccountKind
 from smmpanel.ledger.posting import Reason, Transfer, post
 
 REASON_LENGTH_MAX = 500
+
+
+class BalanceAdjusted(Fact):
+    """Money was added to a wallet by hand, or taken from it."""
+
+    fact: ClassVar[str] = "balance_adjusted"
+    user_id: int
+    amount: Decimal
+    currency: str
+    reason: str
+    key: str
 
 
 async def adjust_balance(session: AsyncSession, user_id: int, amount: Money, *, reason: str, key: str) -> bool:
@@ -37,7 +50,13 @@ async def adjust_balance(session: AsyncSession, user_id: int, amount: Money, *, 
         subject=f"user:{user_id}",
         note=reason.strip(),
     )
-    return (await post(session, [transfer]))[0]
+    is_new = (await post(session, [transfer]))[0]
+    if is_new:
+        told = BalanceAdjusted(
+            user_id=user_id, amount=amount.amount, currency=amount.currency, reason=reason.strip(), key=key
+        )
+        await record(session, told)
+    return is_new
 
 
 async def adjust_by_staff(

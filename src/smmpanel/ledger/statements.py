@@ -1,5 +1,6 @@
 """Reading the ledger: balances and statements."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -31,6 +32,17 @@ class StatementLine:
 async def balance_of(session: AsyncSession, user_id: int, currency: str) -> Money:
     """Return what is in a user's wallet."""
     return await _balance(session, user_id, AccountKind.WALLET, currency)
+
+
+async def balances_of(session: AsyncSession, user_ids: Collection[int], currency: str) -> dict[int, Decimal]:
+    """Return what is in the wallets of several users."""
+    found = select(LedgerAccount.owner_id, LedgerAccount.balance).where(
+        LedgerAccount.owner_id.in_(user_ids),
+        LedgerAccount.kind == AccountKind.WALLET.value,
+        LedgerAccount.currency == currency,
+    )
+    known = {row.owner_id: row.balance for row in await session.execute(found)}
+    return {user_id: known.get(user_id) or Decimal(0) for user_id in user_ids}
 
 
 async def held_of(session: AsyncSession, user_id: int, currency: str) -> Money:

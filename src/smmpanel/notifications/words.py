@@ -1,0 +1,126 @@
+"""What a notification says, made from its kind and fields when it is shown, in the reader's language."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from smmpanel.accounts.devices import browser_in
+from smmpanel.kernel.i18n import marked, translate
+from smmpanel.notifications.events import Event
+from smmpanel.web.formats import Formats
+
+# icons: check-circle-2 circle-alert refresh-ccw wallet shield list-checks
+
+BROWSER_ON_SYSTEM = marked("{browser} on {system}")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of notification: which event it belongs to, how it looks, and its sentences with their places."""
+
+    event: Event
+    icon: str
+    colour: str
+    title: str
+    text: str = ""
+
+
+KINDS: Mapping[str, Kind] = {
+    "order_completed": Kind(
+        Event.ORDERS, "check-circle-2", "is-ok", marked("Order {order_id} is completed"), "{service}"
+    ),
+    "order_partial": Kind(
+        Event.ORDERS,
+        "check-circle-2",
+        "is-warn",
+        marked("Order {order_id} was delivered in part"),
+        marked("{refunded} went back to your balance. {service}"),
+    ),
+    "order_canceled": Kind(
+        Event.ORDERS,
+        "circle-alert",
+        "is-bad",
+        marked("Order {order_id} was canceled"),
+        marked("{refunded} went back to your balance. {service}"),
+    ),
+    "orders_finished": Kind(
+        Event.ORDERS,
+        "list-checks",
+        "is-ok",
+        marked("{n} orders finished"),
+        marked("{completed} completed, {partial} partial, {canceled} canceled."),
+    ),
+    "refill_completed": Kind(
+        Event.REFILLS, "refresh-ccw", "is-ok", marked("The refill of order {order_id} is completed")
+    ),
+    "refill_rejected": Kind(
+        Event.REFILLS, "refresh-ccw", "is-bad", marked("The refill of order {order_id} was rejected")
+    ),
+    "balance_credited": Kind(
+        Event.BALANCE, "wallet", "is-ok", marked("{amount} was added to your balance"), "{reason}"
+    ),
+    "balance_debited": Kind(
+        Event.BALANCE, "wallet", "is-warn", marked("{amount} was taken from your balance"), "{reason}"
+    ),
+    "low_balance": Kind(
+        Event.LOW_BALANCE,
+        "wallet",
+        "is-warn",
+        marked("Your balance is low"),
+        marked("{balance} is left, less than the {below} that you set."),
+    ),
+    "new_sign_in": Kind(
+        Event.SIGN_IN,
+        "shield",
+        "is-warn",
+        marked("New sign-in from {ip}"),
+        marked("{device}. If this was not you, change your password."),
+    ),
+}
+ORDER_KINDS = tuple(name for name, kind in KINDS.items() if kind.event is Event.ORDERS)
+_AMOUNTS = ("refunded", "amount", "balance", "below")
+_COUNTS = ("n", "completed", "partial", "canceled")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A notification in words."""
+
+    title: str
+    text: str
+    icon: str
+    colour: str
+
+
+def said(kind: str, fields: Mapping[str, Any], formats: Formats) -> Said:
+    """Say a notification. One of a kind that this version does not know says its name, rather than nothing."""
+    known = KINDS.get(kind)
+    if known is None:
+        return Said(kind, "", "circle-alert", "")
+    shown = _shown(fields, formats)
+    title = translate(formats.language, known.title, **shown)
+    return Said(title, _filled(known.text, shown, formats.language).strip(), known.icon, known.colour)
+
+
+def device_named(agent: str | None, language: str) -> str:
+    """Say which browser a `User-Agent` means."""
+    browser, system = browser_in(agent)
+    return translate(language, BROWSER_ON_SYSTEM, browser=browser, system=system) if system else browser
+
+
+def _filled(text: str, shown: Mapping[str, Any], language: str) -> str:
+    return translate(language, text, **shown) if text else ""
+
+
+def _shown(fields: Mapping[str, Any], formats: Formats) -> dict[str, Any]:
+    shown: dict[str, Any] = {"service": "", "reason": "", **fields}
+    for name in _AMOUNTS:
+        if name in fields:
+            shown[name] = formats.exact(Decimal(str(fields[name])), fields.get("currency"))
+    for name in _COUNTS:
+        if name in fields:
+            shown[name] = formats.num(int(fields[name]))
+    if "user_agent" in fields:
+        shown["device"] = device_named(fields["user_agent"], formats.language)
+    return shown
