@@ -12,6 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page
 
 from browser.looking import Complaints, open_browser, open_context, settled
+from browser.market import Market, open_market
 from browser.site import Site, open_site
 from smmpanel.kernel.db import Database
 from smmpanel.kernel.panel import Panel
@@ -43,6 +44,13 @@ async def site(site_database_url: str) -> AsyncIterator[Site]:
     with TemporaryDirectory(prefix="smmpanel-test-") as home:
         async with open_site(site_database_url, Path(home)) as opened:
             yield opened
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def market(site: Site) -> AsyncIterator[Market]:
+    """The same panel with a provider, its catalogue and a worker."""
+    async with open_market(site) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
