@@ -52,6 +52,7 @@ EVERY_PAGE = (
     Shown("staff-person", "/staff/people", ADMIN, first_link="a[data-row-link]"),
     Shown("staff-jobs", "/staff/jobs", ADMIN),
     Shown("staff-settings", "/staff/settings", ADMIN),
+    Shown("landing", "/", VISITOR),
     Shown("services", "/services", VISITOR),
     Shown("services-of-platform", "/services?platform=instagram&refill=1", CUSTOMER),
     Shown("favourites", "/favourites", CUSTOMER),

@@ -19,7 +19,16 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from smmpanel.accounts import acting_pages, api_key_pages, audit_pages, people_pages, reset_pages, sign_up_pages
+from smmpanel.accounts import (
+    acting_pages,
+    api_key_pages,
+    audit_pages,
+    people_pages,
+    profile_pages,
+    reset_pages,
+    security_pages,
+    sign_up_pages,
+)
 from smmpanel.accounts import pages as account_pages
 from smmpanel.api import auth, docs, keys, mass_orders, orders, services, staff_orders, wallet
 from smmpanel.catalog import pages as catalog_pages
@@ -34,13 +43,14 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
 from smmpanel.ledger import books_pages
 from smmpanel.ledger import pages as money_pages
+from smmpanel.notifications import choices_page
 from smmpanel.notifications import pages as notification_pages
 from smmpanel.orders import pages as order_pages
 from smmpanel.orders import staff as staff_order_pages
 from smmpanel.orders.pages import mass_order, new_order
 from smmpanel.orders.provider_figures import OrderFigures
 from smmpanel.panel_api.app import panel_api_routes
-from smmpanel.reports import jobs_page
+from smmpanel.reports import jobs_page, landing_page, search_page
 from smmpanel.reports import staff as report_pages
 from smmpanel.web.assembling import SITE_NAME, install_web
 from smmpanel.web.assets import STATIC_PATH
@@ -53,17 +63,22 @@ KEEP_ALIVE_SECONDS = 65
 OTHER_ROUTE = "other"
 
 ROUTERS = (
+    landing_page.router,
     account_pages.router,
     acting_pages.router,
     *staff_order_pages.ROUTERS,
     report_pages.router,
     jobs_page.router,
+    search_page.router,
     *order_pages.ROUTERS,
     sign_up_pages.router,
     reset_pages.router,
     api_key_pages.router,
     money_pages.router,
     notification_pages.router,
+    profile_pages.router,
+    security_pages.router,
+    choices_page.router,
     books_pages.router,
     audit_pages.router,
     people_pages.router,
