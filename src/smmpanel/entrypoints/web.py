@@ -52,6 +52,7 @@ from smmpanel.orders.provider_figures import OrderFigures
 from smmpanel.panel_api.app import panel_api_routes
 from smmpanel.reports import jobs_page, landing_page, search_page
 from smmpanel.reports import staff as report_pages
+from smmpanel.reports import users as user_pages
 from smmpanel.web.assembling import SITE_NAME, install_web
 from smmpanel.web.assets import STATIC_PATH
 from smmpanel.web.errors import render_json
@@ -68,6 +69,7 @@ ROUTERS = (
     acting_pages.router,
     *staff_order_pages.ROUTERS,
     report_pages.router,
+    *user_pages.ROUTERS,
     jobs_page.router,
     search_page.router,
     *order_pages.ROUTERS,
