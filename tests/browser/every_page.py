@@ -51,6 +51,7 @@ EVERY_PAGE = (
     Shown("staff-people", "/staff/people", ADMIN),
     Shown("staff-person", "/staff/people", ADMIN, first_link="a[data-row-link]"),
     Shown("staff-jobs", "/staff/jobs", ADMIN),
+    Shown("staff-search", "/staff/search", ADMIN),
     Shown("staff-settings", "/staff/settings", ADMIN),
     Shown("landing", "/", VISITOR),
     Shown("services", "/services", VISITOR),
