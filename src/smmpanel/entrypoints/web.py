@@ -33,6 +33,7 @@ from smmpanel.accounts import pages as account_pages
 from smmpanel.api import auth, docs, keys, mass_orders, orders, services, staff_orders, wallet
 from smmpanel.catalog import pages as catalog_pages
 from smmpanel.catalog import staff as catalog_staff
+from smmpanel.content import pages as content_pages
 from smmpanel.entrypoints import health, metrics, panel_settings
 from smmpanel.entrypoints.endings import CommandError, ExitCode
 from smmpanel.entrypoints.opening import open_panel
@@ -65,6 +66,7 @@ OTHER_ROUTE = "other"
 
 ROUTERS = (
     landing_page.router,
+    content_pages.router,
     account_pages.router,
     acting_pages.router,
     *staff_order_pages.ROUTERS,
