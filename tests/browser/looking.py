@@ -101,7 +101,8 @@ async def open_context(
 
 async def axe(page: Page) -> None:
     """Fail if a page breaks a rule of accessibility, with the list of what breaks which."""
-    assert await axe_violations(page) == []
+    violations = await axe_violations(page)
+    assert not violations, "\n".join(violations)
 
 
 async def axe_violations(page: Page) -> list[str]:

@@ -1,5 +1,6 @@
 """A panel that really sells: a provider with its catalogue, and a worker that hands orders in and follows them."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -11,11 +12,12 @@ from typing import Any
 
 from sqlalchemy import text
 
-from browser.site import Site
+from browser.site import PATIENCE_SECONDS, Site
 from making import credit
-from smmpanel.accounts.access import Actor
+from smmpanel.accounts.access import VIEW_ONLY, Actor
 from smmpanel.accounts.finding import user_named
-from smmpanel.accounts.signing_up import register
+from smmpanel.accounts.signing_up import add_user, register
+from smmpanel.accounts.states import Role
 from smmpanel.catalog.importing import Pick, fetch_catalogue, import_services
 from smmpanel.orders.models import OrderStatus
 from smmpanel.orders.tracking import update_orders
@@ -46,6 +48,15 @@ class Market:
             await credit(session, user.id, "1000", self.site.panel.currency)
             return user.id
 
+    async def viewer(self, name: str) -> int:
+        """Make somebody of the staff who may look at everything and change nothing."""
+        async with self.site.panel.db.transaction() as session:
+            user = await add_user(
+                session, username=name, email=f"{name}@example.com", password_hash="-", role=Role.STAFF
+            )
+            user.permissions = sorted(VIEW_ONLY)
+            return user.id
+
     async def fund(self, username: str) -> None:
         """Give somebody who signed up money."""
         async with self.site.panel.db.transaction() as session:
@@ -67,10 +78,12 @@ class Market:
 
     async def sent(self, order_id: int) -> str:
         """Wait until the provider has an order, and return its id there."""
-        while True:
-            found = await self.one("SELECT external_id FROM orders WHERE id = :id", order_id)
-            if found is not None:
-                return str(found)
+        return str(await self._awaited("SELECT external_id FROM orders WHERE id = :id", order_id))
+
+    async def becomes(self, order_id: int, status: OrderStatus, *, unconfirmed: bool = False) -> None:
+        """Wait until an order is in a state."""
+        wanted = "SELECT id FROM orders WHERE id = :id AND status = '{}' AND unconfirmed = {}"
+        await self._awaited(wanted.format(status, unconfirmed), order_id)
 
     async def turns(self, order_id: int, status: OrderStatus, **told: str) -> None:
         """Have the provider bring an order to an end, and the panel look at once."""
@@ -79,6 +92,13 @@ class Market:
             await session.execute(text("UPDATE orders SET check_at = now() WHERE id = :id"), {"id": order_id})
         while await self.one("SELECT status FROM orders WHERE id = :id", order_id) != status:
             await update_orders(self.site.panel)
+
+    async def _awaited(self, statement: str, row_id: int) -> Any:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                if (found := await self.one(statement, row_id)) is not None:
+                    return found
+                await asyncio.sleep(0.05)
 
     async def one(self, statement: str, row_id: int) -> Any:
         """Ask the database for one value about something with an id."""
