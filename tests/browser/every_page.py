@@ -63,6 +63,8 @@ EVERY_PAGE = (
     Shown("favourites", "/favourites", CUSTOMER),
     Shown("compare", "/compare?ids=1,2,3", CUSTOMER),
     Shown("updates", "/updates", CUSTOMER),
+    Shown("staff-alerts", "/staff/alerts", ADMIN),
+    Shown("staff-alerts-over", "/staff/alerts?show=cleared", ADMIN),
     Shown("staff-users", "/staff/users", ADMIN),
     Shown("staff-user", "/staff/users", ADMIN, first_link="a[data-row-link]"),
     Shown("not-found", "/no-such-page", VISITOR, status=404),

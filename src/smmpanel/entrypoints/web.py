@@ -51,7 +51,7 @@ from smmpanel.orders import staff as staff_order_pages
 from smmpanel.orders.pages import mass_order, new_order
 from smmpanel.orders.provider_figures import OrderFigures
 from smmpanel.panel_api.app import panel_api_routes
-from smmpanel.reports import jobs_page, landing_page, search_page
+from smmpanel.reports import alert_page, jobs_page, landing_page, search_page
 from smmpanel.reports import staff as report_pages
 from smmpanel.reports import users as user_pages
 from smmpanel.web.assembling import SITE_NAME, install_web
@@ -71,6 +71,7 @@ ROUTERS = (
     acting_pages.router,
     *staff_order_pages.ROUTERS,
     report_pages.router,
+    alert_page.router,
     *user_pages.ROUTERS,
     jobs_page.router,
     search_page.router,

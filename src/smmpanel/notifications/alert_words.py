@@ -1,12 +1,18 @@
-"""What alerts are called, by their kind; whoever raises a new kind names it here."""
+"""What alerts say, by their kind; whoever raises a new kind gives it its words here."""
 
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from string import Formatter
+from typing import Any
 
-from smmpanel.kernel.i18n import marked
+from smmpanel.kernel.i18n import marked, translate
+from smmpanel.web.formats import Formats
 
 ALERT_NAMES: Mapping[str, str] = {
     "books_differ": marked("The books do not hold"),
     "catalogue_refused": marked("Its list was not believed"),
+    "mail_failing": marked("Mail cannot be sent"),
+    "mail_not_set_up": marked("Mail is not set up"),
     "odd_order_reports": marked("Reports about orders that make no sense"),
     "order_accepted_late": marked("Accepted late: it may be delivered twice"),
     "orders_unconfirmed": marked("Orders that nobody knows were taken"),
@@ -14,3 +20,37 @@ ALERT_NAMES: Mapping[str, str] = {
     "provider_low_balance": marked("Low balance"),
     "provider_paused": marked("Paused by itself: the provider refused our account"),
 }
+_SENTENCES: Mapping[str, str] = {
+    "books_differ": marked("{differences} differences. The first: {first}"),
+    "catalogue_refused": marked("Reason: {reason} {said}"),
+    "mail_failing": marked("The mail server said: {said}"),
+    "mail_not_set_up": marked("Mails that wait: {waiting}"),
+    "odd_order_reports": marked("Order {order}: {word}"),
+    "order_accepted_late": marked("The provider took it as {external_id}."),
+    "orders_unconfirmed": marked("{orders} orders, the first is {first}."),
+    "provider_currency": marked("The provider says {told}, here it stands as {configured}."),
+    "provider_low_balance": marked("{balance} is left. The warning is set at {low_balance}."),
+    "provider_paused": marked("The provider said: {reason}"),
+}
+_AMOUNTS = ("balance", "low_balance")
+_RENAMED = {"text": "said"}
+"""What translating itself calls something else."""
+
+
+def sentence_of(formats: Formats, kind: str, fields: Mapping[str, Any]) -> str:
+    """Say what an alert knows, in the reader's language; nothing if it is of a kind that has no words."""
+    sentence = _SENTENCES.get(kind, "")
+    known = {_RENAMED.get(name, name): _told(formats, name, value, fields) for name, value in fields.items()}
+    needed = [name for _, name, _, _ in Formatter().parse(sentence) if name]
+    if not needed or any(name not in known for name in needed):
+        return ""
+    return translate(formats.language, sentence, **{name: known[name] for name in needed}).strip()
+
+
+def _told(formats: Formats, name: str, value: Any, fields: Mapping[str, Any]) -> str:
+    if name in _AMOUNTS and isinstance(fields.get("currency"), str):
+        try:
+            return formats.money(Decimal(str(value)), fields["currency"])
+        except InvalidOperation:
+            return str(value)
+    return "" if value is None else str(value)

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic_core import to_jsonable_python
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smmpanel.accounts.access import Actor, Permission
+from smmpanel.accounts.audit import audit
+from smmpanel.kernel.errors import NotFoundError
 from smmpanel.kernel.facts import on
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.paging import PAGE_SIZE, PAGE_SIZE_MAX, Paged, key_from, paged
@@ -18,6 +21,8 @@ from smmpanel.notifications.models import Alert, AlertLevel
 log = get_logger()
 
 BOOKS_DIFFER = "books_differ"
+_CLEARED_BY = {"provider": Permission.PROVIDERS_EDIT, "order": Permission.ORDERS_EDIT}
+"""Who may say that an alert is over, by what it is about; of everything else, whoever may change settings."""
 
 
 async def raise_alert(session: AsyncSession, kind: str, subject: str, level: AlertLevel, **fields: Any) -> bool:
@@ -54,10 +59,40 @@ async def clear_alert(session: AsyncSession, kind: str, subject: str) -> bool:
     return (await session.execute(cleared)).first() is not None
 
 
+def clearing_of(subject: str) -> Permission:
+    """Return what it takes to say that alerts about this subject are over."""
+    return _CLEARED_BY.get(subject.partition(":")[0], Permission.SETTINGS_EDIT)
+
+
+async def clear_by_hand(session: AsyncSession, actor: Actor, alert_id: int) -> Alert:
+    """Say that what an alert tells is over. If it is not, whoever notices raises a new one.
+
+    Raises `NotFoundError` if there is no such alert or it is not open.
+    """
+    wanted = select(Alert).where(Alert.id == alert_id, Alert.cleared_at.is_(None)).with_for_update()
+    alert = await session.scalar(wanted.execution_options(populate_existing=True))
+    if alert is None:
+        raise NotFoundError
+    permission = clearing_of(alert.subject)
+    actor.require(permission)
+    await clear_alert(session, alert.kind, alert.subject)
+    await audit(session, actor, permission, alert.subject, after={"alert_cleared": alert.kind, "alert": alert.id})
+    return alert
+
+
 async def open_alerts(session: AsyncSession, *, after: str | None = None, size: int = PAGE_SIZE) -> Paged[Alert]:
     """Return what is open, newest first."""
+    return await _alerts(session, Alert.cleared_at.is_(None), after, size)
+
+
+async def cleared_alerts(session: AsyncSession, *, after: str | None = None, size: int = PAGE_SIZE) -> Paged[Alert]:
+    """Return what is over, newest first."""
+    return await _alerts(session, Alert.cleared_at.is_not(None), after, size)
+
+
+async def _alerts(session: AsyncSession, which: ColumnElement[bool], after: str | None, size: int) -> Paged[Alert]:
     size = min(size, PAGE_SIZE_MAX)
-    wanted = select(Alert).where(Alert.cleared_at.is_(None)).order_by(Alert.id.desc()).limit(size + 1)
+    wanted = select(Alert).where(which).order_by(Alert.id.desc()).limit(size + 1)
     if (key := key_from(after)) is not None:
         wanted = wanted.where(Alert.id < key)
     rows: Sequence[Alert] = (await session.scalars(wanted.execution_options(populate_existing=True))).all()
