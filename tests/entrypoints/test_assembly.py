@@ -16,7 +16,7 @@ def test_every_module_that_declares_jobs_is_loaded_by_every_process():
     declaring = {
         ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
         for path in SOURCE.rglob("*.py")
-        if re.search(r"^@(job|on)\(", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if re.search(r"^@(job|on|on_many)\(", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
     loaded = set(re.findall(r"^import (\S+)", Path(declarations.__file__).read_text(), re.MULTILINE))
 

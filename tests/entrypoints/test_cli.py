@@ -437,7 +437,7 @@ def test_doctor_tells_what_is_fine_and_what_is_not(connected):
     healthy = {one["check"]: one["verdict"] for one in connected.json("doctor")}
     assert healthy == {
         "python": "ok", "home": "ok", "disk": "ok", "keys": "ok", "database": "ok", "clock": "ok", "migrations": "ok",
-        "worker": "warn", "jobs": "ok", "provider fake": "ok", "alerts": "ok",
+        "worker": "warn", "jobs": "ok", "provider fake": "ok", "mail": "warn", "alerts": "ok",
     }  # fmt: skip
 
     (connected.home / KEYS_FILE).chmod(0o644)

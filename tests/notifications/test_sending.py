@@ -1,11 +1,17 @@
 """Mails are sent once: what was not handed over is tried again, what may have been is not, and no secret is ever stored."""
 
+import asyncio
 import re
+import ssl
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import SecretStr
 from sqlalchemy import select, text, update
 
 from notifications.conftest import mails_of
@@ -357,3 +363,53 @@ async def test_old_mails_and_notifications_are_forgotten(panel, mai):
 def test_settings_that_would_fail_or_leak_are_refused(told):
     with pytest.raises(ValueError, match=r"SMMPANEL|pattern"):
         Settings(**told)
+
+
+async def test_nothing_is_said_in_the_clear_to_a_server_that_should_encrypt(mailing, mail_server, mai):
+    told = {"smtp_tls": "starttls", "smtp_user": "panel", "smtp_password": SecretStr("secret word")}
+    strict = replace(mailing, settings=mailing.settings.model_copy(update=told))
+    await queue(mailing, mai)
+
+    await send(strict)
+
+    assert await states(mailing) == [("waiting", 1)]
+    assert {command.partition(" ")[0].upper() for command in mail_server.commands} <= {"EHLO", "QUIT"}
+    assert "secret word" not in (await mails_of(mailing))[0].said
+
+
+async def test_a_server_whose_certificate_nobody_vouches_for_gets_nothing(mailing, mail_server, mai, tmp_path):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(self_signed(tmp_path))
+    server = await asyncio.start_server(mail_server.serve, "127.0.0.1", 0, ssl=context)
+    told = {"smtp_tls": "tls", "smtp_port": server.sockets[0].getsockname()[1]}
+    await queue(mailing, mai)
+
+    await send(replace(mailing, settings=mailing.settings.model_copy(update=told)))
+
+    server.close()
+    assert await states(mailing) == [("waiting", 1)]
+    assert "certificate verify failed" in (await mails_of(mailing))[0].said.lower()
+    assert mail_server.commands == []
+
+
+def self_signed(folder):
+    """Make a certificate for this machine that only this machine believes in."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "server.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    return path

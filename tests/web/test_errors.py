@@ -1,5 +1,6 @@
 """How errors look, and what never reaches a handler."""
 
+import httpx
 import pytest
 from structlog.testing import capture_logs
 
@@ -175,3 +176,19 @@ async def test_broken_forms_are_a_mistake_of_the_client(browser, path, content_t
     answer = await browser.post(path, content=body, headers={"content-type": content_type})
 
     assert 400 <= answer.status_code < 500
+
+
+async def test_a_secret_in_a_path_is_not_logged(app_for):
+    app = app_for()
+
+    @app.get("/links/{token}")
+    async def broken(token: str) -> None:
+        raise RuntimeError
+
+    secret = "a1B2c3D4e5F6g7H8i9J0" * 2 + "xyz"
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://panel.example") as client:
+        with capture_logs() as logs:
+            await client.get(f"/links/{secret}")
+
+    assert [entry["path"] for entry in logs] == ["/links/***"]
+    assert secret not in str(logs)

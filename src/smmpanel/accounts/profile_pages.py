@@ -21,6 +21,7 @@ from smmpanel.accounts.throttling import TooManyAttemptsError
 from smmpanel.accounts.verifying import ask_confirmation, count_confirmation
 from smmpanel.kernel.errors import InvalidInputError, PanelError
 from smmpanel.kernel.i18n import marked, translate
+from smmpanel.web.cookies import set_language_cookie
 from smmpanel.web.errors import failure_of
 from smmpanel.web.forms import read_form
 from smmpanel.web.languages import offered_languages, say
@@ -116,7 +117,10 @@ async def save_region(request: Request, panel: CurrentPanel, viewer: CurrentView
             await choose_region(session, viewer, language=language, time_zone=time_zone)
     except InvalidInputError as error:
         return await _refused(request, viewer, error, {})
-    return with_toast(see_other(PATH), Toast(translate(language, SAVED)))
+    response = with_toast(see_other(PATH), Toast(translate(language, SAVED)))
+    # What was chosen in this browser before must not speak louder.
+    set_language_cookie(request, response, language)
+    return response
 
 
 @router.post(PATH + "/confirm")

@@ -20,6 +20,8 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.queue_state import queue_state
 from smmpanel.kernel.settings import Settings
 from smmpanel.notifications import AlertLevel, open_alerts
+from smmpanel.notifications.mail_line import MailLineError, mail_line
+from smmpanel.notifications.sending import mails_waiting
 from smmpanel.providers.health import health_of
 from smmpanel.providers.models import Provider
 
@@ -117,7 +119,7 @@ async def _database(settings: Settings, url: str) -> list[Finding]:
     try:
         async with open_panel(settings, url) as panel:
             findings.append(Finding("migrations", Verdict.OK, f"up to date; currency {panel.currency}"))
-            for look in (_worker, _jobs, _providers, _alerts):
+            for look in (_worker, _jobs, _providers, _mail, _alerts):
                 findings += await look(panel)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what we were asked to find
         findings.append(Finding("migrations", Verdict.FAIL, _told(error)))
@@ -185,6 +187,19 @@ def _unreadable(panel: Panel, provider: Provider) -> str | None:
     except PanelError as wrong:
         return str(wrong)
     return None
+
+
+async def _mail(panel: Panel) -> list[Finding]:
+    async with panel.db.transaction() as session:
+        waiting = await mails_waiting(session, now=panel.clock())
+    if not panel.settings.can_mail:
+        told = f"no mail server is set (SMMPANEL_SMTP_HOST); {waiting} mails wait"
+        return [Finding("mail", Verdict.WARN, told)]
+    try:
+        async with mail_line(panel.settings):
+            return [Finding("mail", Verdict.OK, f"{panel.settings.smtp_host} lets us in; {waiting} mails wait")]
+    except MailLineError as broken:
+        return [Finding("mail", Verdict.FAIL, f"{panel.settings.smtp_host}: {broken}; {waiting} mails wait")]
 
 
 async def _alerts(panel: Panel) -> list[Finding]:
