@@ -33,7 +33,7 @@ from smmpanel.kernel.errors import InvalidInputError, NotFoundError, PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.queue_state import WaitingJob, job_named
-from smmpanel.notifications.alert_words import ALERT_NAMES
+from smmpanel.notifications.alert_words import ALERT_NAMES, sentence_of
 from smmpanel.providers.connecting import disable_provider, edit_provider, enable_provider, provider_by
 from smmpanel.providers.models import Provider
 from smmpanel.providers.testing import ConnectionTest, test_connection
@@ -88,6 +88,8 @@ class ProviderPage:
     faults: Mapping[str, str]
     may_edit: bool
     may_set_fx: bool
+    told: Mapping[int, str]
+    """What each alert says, by its id."""
     test: ConnectionTest | None = None
     alert_names: Mapping[str, str] = field(default_factory=lambda: ALERT_NAMES)
     failure_names: Mapping[str, str] = field(default_factory=lambda: FAILURE_NAMES)
@@ -261,6 +263,7 @@ async def _page(
         faults=faults or {},
         may_edit=viewer.may(Permission.PROVIDERS_EDIT),
         may_set_fx=viewer.may(Permission.PROVIDERS_EDIT) and viewer.may(Permission.SETTINGS_EDIT),
+        told={one.id: sentence_of(formats_of(request), one.kind, one.fields) for one in card.alerts},
         test=test,
     )
     status = HTTPStatus.UNPROCESSABLE_ENTITY if faults else HTTPStatus.OK
