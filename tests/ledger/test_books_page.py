@@ -112,8 +112,8 @@ async def test_a_proof_is_asked_for_once_and_its_result_is_kept(
     assert (await admin.post("/staff/books/proof")).status_code == 303
 
     async with db.transaction() as session:
-        waiting = await session.scalar(text("SELECT count(*) FROM procrastinate_jobs"))
-        assert waiting == 1
+        proofs = text("SELECT count(*) FROM procrastinate_jobs WHERE task_name = :name")
+        assert await session.scalar(proofs, {"name": verify_every_night.name}) == 1
         assert await job_named(session, verify_every_night.name) is not None
         noted = (await session.scalars(select(AuditEntry.subject))).all()
     assert noted == ["books", "books"]

@@ -80,7 +80,7 @@ class SettingsPage:
 
 @dataclass(frozen=True, slots=True)
 class AccentPart:
-    """What entrypoints/accent.html receives."""
+    """What entrypoints/accent_picked.html receives."""
 
     accent: WornAccent | None
 
@@ -94,7 +94,7 @@ async def show_settings(request: Request, panel: CurrentPanel, viewer: Looking, 
 @router.get(PATH + "/accent")
 async def show_accent(request: Request, _viewer: Looking, brand_accent: CleanText = "") -> Response:
     """Show how a colour would be worn."""
-    return page(request, "entrypoints/accent.html", AccentPart(_worn(brand_accent)))
+    return page(request, "entrypoints/accent_picked.html", AccentPart(_worn(brand_accent)))
 
 
 @router.post(PATH + "/currency")
