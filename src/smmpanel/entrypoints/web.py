@@ -50,6 +50,7 @@ from smmpanel.orders import pages as order_pages
 from smmpanel.orders import staff as staff_order_pages
 from smmpanel.orders.pages import mass_order, new_order
 from smmpanel.orders.provider_figures import OrderFigures
+from smmpanel.panel_api import docs_page
 from smmpanel.panel_api.app import panel_api_routes
 from smmpanel.reports import alert_page, jobs_page, landing_page, search_page
 from smmpanel.reports import staff as report_pages
@@ -67,6 +68,7 @@ OTHER_ROUTE = "other"
 ROUTERS = (
     landing_page.router,
     content_pages.router,
+    docs_page.router,
     account_pages.router,
     acting_pages.router,
     *staff_order_pages.ROUTERS,
