@@ -16,6 +16,7 @@ from smmpanel.accounts.access import VIEW_ONLY
 from smmpanel.accounts.sessions import open_session
 from smmpanel.entrypoints.embedded import EmbeddedPostgres
 from smmpanel.kernel.panel import Panel
+from smmpanel.notifications.words import KINDS
 from smmpanel.orders.timing import measure_services
 from smmpanel.reports.counting import count_lately
 
@@ -81,7 +82,7 @@ def _fill(place: Place, amount: Amount) -> Filled:
     if amount.orders:
         fill(place, customers, services, Spread(amount.orders, open=amount.orders // 20, days=40))
         with place.connect() as connection:
-            others = {"n": amount.others, "user": people[CUSTOMER], "owner": owner}
+            others = {"n": amount.others, "user": people[CUSTOMER], "owner": owner, "kinds": list(KINDS)}
             psycopg.ClientCursor(connection).execute(OTHERS, others)
             panel.ids = _ids(connection, people[CUSTOMER]) | {"/staff/people/{user_id}": {"user_id": people[VIEWER]}}
     with_panel(place, lambda opened: _count_and_sign_in(opened, people, panel.tokens))
@@ -113,5 +114,6 @@ IDS = {
     "service_id": "SELECT id FROM services ORDER BY id LIMIT 1",
     "category_id": "SELECT id FROM categories ORDER BY id LIMIT 1",
     "provider_id": "SELECT id FROM providers ORDER BY id LIMIT 1",
+    "notification_id": "SELECT min(id) FROM notifications",
     "transfer_id": "SELECT max(id) FROM ledger_transfers",
 }

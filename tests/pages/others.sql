@@ -1,5 +1,6 @@
 -- What belongs to people and orders beside the orders themselves. Kinds and states are those that the product writes.
--- %(user)s is the customer whose pages are opened, %(owner)s the owner of the panel, %(n)s how many of each.
+-- %(user)s is the customer whose pages are opened, %(owner)s the owner of the panel, %(n)s how many of each,
+-- %(kinds)s all kinds of notifications.
 
 CREATE TEMP TABLE numbers AS SELECT generate_series(1, %(n)s) AS i;
 CREATE TEMP TABLE own AS SELECT id, row_number() OVER (ORDER BY id) AS place FROM orders
@@ -37,6 +38,11 @@ SELECT %(user)s, 'wrong_password', '192.0.2.1', 'Browser', now() FROM numbers;
 INSERT INTO audit_log (actor_id, actor_kind, permission, subject, before, after, ip)
 SELECT %(owner)s, 'user', 'users.suspend', 'user:' || %(user)s, '{"state": "active"}',
        '{"state": "suspended"}', '192.0.2.1' FROM numbers;
+INSERT INTO notifications (user_id, key, kind, fields, href)
+SELECT %(user)s, kind || i, kind, '{"order_id": 1, "service": "Followers", "refunded": "1.00", "currency": "USD", "n": 3,
+       "completed": 1, "partial": 1, "canceled": 1, "amount": "1.00", "reason": "Gift", "balance": "1.00", "below": "5.00",
+       "ip": "192.0.2.1", "user_agent": "Mozilla/5.0 Firefox/140.0"}', '/orders'
+  FROM numbers, unnest(CAST(%(kinds)s AS text[])) AS kind;
 INSERT INTO alerts (kind, subject, level, fields)
 SELECT 'provider_low_balance', 'provider:' || i, 'warning',
        '{"provider": "sandbox", "balance": "1.00", "low_balance": "5.00", "currency": "USD"}' FROM numbers;
