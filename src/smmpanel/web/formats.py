@@ -49,6 +49,11 @@ class Formats:
     currency: str
     now: datetime
 
+    @property
+    def marks(self) -> tuple[str, str]:
+        """What stands between thousands, and before decimals."""
+        return _POINTS[self.language]
+
     def num(self, value: Decimal | float, places: int = 0) -> str:
         """Write a count or a figure with `places` decimals."""
         exact = Decimal(str(value)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)

@@ -22,6 +22,7 @@ from smmpanel.kernel.money import Money
 from smmpanel.ledger import InsufficientFundsError, KeyReusedError, adjust_by_staff
 from smmpanel.reports.users.list_page import WAY, Looking
 from smmpanel.reports.users.user_page import KEY_LENGTH, Typed, user_page
+from smmpanel.web.amounts import amount_typed
 from smmpanel.web.csrf import ForeignFormError
 from smmpanel.web.errors import failure_of
 from smmpanel.web.forms import read_form
@@ -105,7 +106,7 @@ async def change_balance(desk: OneDesk) -> Response:
         raise ForeignFormError
     session = desk.session
     try:
-        amount = Money(_needed(form, "amount"), desk.panel.currency)
+        amount = Money(_amount_in(desk.request, form, "amount"), desk.panel.currency)
         reason = form.get("reason", "")
         async with session.begin_nested():
             is_done = await adjust_by_staff(
@@ -138,7 +139,7 @@ async def change_rate(desk: OneDesk) -> Response:
     form = await read_form(desk.request)
     try:
         service_id = _chosen(form)
-        rate = _needed(form, "rate")
+        rate = _amount_in(desk.request, form, "rate")
         async with desk.session.begin_nested():
             await set_custom_rate(desk.session, desk.user_id, service_id, rate, actor=desk.viewer)
     except (InvalidInputError, NotFoundError) as error:
@@ -189,8 +190,8 @@ async def revoke_key(desk: OneDesk, key_id: RowId) -> Response:
     return desk.done(KEY_ENDED)
 
 
-def _needed(form: Mapping[str, str], field: str) -> Decimal:
-    amount = amount_in(form, field)
+def _amount_in(request: Request, form: Mapping[str, str], field: str) -> Decimal:
+    amount = amount_typed(formats_of(request), form.get(field, ""), field=field)
     if amount is None:
         raise InvalidInputError(field=field, reason=NEEDED)
     return amount
