@@ -58,6 +58,8 @@ EVERY_PAGE = (
     Shown("staff-settings", "/staff/settings", ADMIN),
     Shown("landing", "/", VISITOR),
     Shown("terms", "/terms", VISITOR),
+    Shown("api-docs", "/api-docs", VISITOR),
+    Shown("api-docs-try", "/api-docs", CUSTOMER),
     Shown("services", "/services", VISITOR),
     Shown("services-of-platform", "/services?platform=instagram&refill=1", CUSTOMER),
     Shown("favourites", "/favourites", CUSTOMER),

@@ -52,7 +52,7 @@ from smmpanel.orders.pages import mass_order, new_order
 from smmpanel.orders.provider_figures import OrderFigures
 from smmpanel.panel_api import docs_page
 from smmpanel.panel_api.app import panel_api_routes
-from smmpanel.reports import alert_page, jobs_page, landing_page, search_page
+from smmpanel.reports import alert_page, jobs_page, landing_page, search_engines, search_page
 from smmpanel.reports import staff as report_pages
 from smmpanel.reports import users as user_pages
 from smmpanel.web.assembling import SITE_NAME, install_web
@@ -67,6 +67,7 @@ OTHER_ROUTE = "other"
 
 ROUTERS = (
     landing_page.router,
+    search_engines.router,
     content_pages.router,
     docs_page.router,
     account_pages.router,
