@@ -33,11 +33,19 @@ from smmpanel.web.transactions import CurrentPanel, Session
 router = APIRouter(include_in_schema=False, dependencies=FOR_STAFF)
 
 KEY_LENGTH = 24
+DEED_NAMES: Mapping[str, str] = {
+    **PERMISSION_WORDS,
+    "account.change_email": marked("E-mail address changed"),
+    "account.change_password": marked("Password changed"),
+    "account.rename": marked("User name changed"),
+    "account.reset_password": marked("Password reset by mail"),
+}
 CHANGE_NAMES: Mapping[str, str] = {
     "amount": marked("Amount"),
     "api_key_revoked": marked("API key revoked"),
     "custom_rate": marked("Own rate"),
     "discount_percent": marked("Discount"),
+    "email": marked("E-mail address"),
     "permissions": marked("Permissions"),
     "reason": marked("Reason"),
     "role": marked("Role"),
@@ -94,7 +102,7 @@ class UserPage:
     role_names: Mapping[Role, str] = field(default_factory=lambda: ROLE_NAMES)
     state_names: Mapping[str, str] = field(default_factory=lambda: STATE_NAMES)
     change_names: Mapping[str, str] = field(default_factory=lambda: CHANGE_NAMES)
-    deed_names: Mapping[str, str] = field(default_factory=lambda: PERMISSION_WORDS)
+    deed_names: Mapping[str, str] = field(default_factory=lambda: DEED_NAMES)
     reasons: Mapping[str, str] = field(default_factory=lambda: REASONS)
     decimal: type[Decimal] = Decimal
     """Amounts in the audit log are text."""
