@@ -110,6 +110,18 @@ async def test_what_was_not_measured_is_not_claimed(buyer, followers):
     assert "not measured yet" in page
 
 
+async def test_a_service_can_be_kept_at_hand(buyer, followers):
+    page = await buyer.look(f"/orders/new?service={followers}")
+    star = f"/favourites/{followers}/keep"
+    assert f'formaction="{star}"' in page
+
+    form = {"csrf_token": hidden(page, "csrf_token"), "back": f"/orders/new?service={followers}"}
+    answer = await buyer.client.post(star, data=form, headers=OWN)
+
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/orders/new?service={followers}")
+    assert f'formaction="/favourites/{followers}/drop"' in await buyer.look(f"/orders/new?service={followers}")
+
+
 @pytest.mark.parametrize("slug", list(SERVICE_TYPES))
 async def test_every_type_of_service_has_a_form_with_its_fields(buyer, panel, slug):
     async with panel.db.transaction() as session:

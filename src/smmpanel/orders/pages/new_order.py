@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from smmpanel.accounts.access import Viewer
 from smmpanel.accounts.current import FOR_MEMBERS, CurrentViewer
-from smmpanel.catalog.at_hand import Timing, timings
+from smmpanel.catalog.at_hand import Timing, favourite_services, timings
 from smmpanel.catalog.kept_lists import KeptList, ShelfRow
 from smmpanel.catalog.pages.shelves import Tile, list_for, tiles
 from smmpanel.catalog.price_lists import ServiceRow
@@ -70,6 +70,7 @@ class NewOrderPage:
     shelf: ShelfRow | None = None
     service: ServiceRow | None = None
     timing: Timing | None = None
+    is_favourite: bool = False
     offered: Sequence[Offer] = ()
     on_shelf: Sequence[ServiceRow] = ()
     on_sale: int = 0
@@ -225,6 +226,7 @@ async def _page_for(
         shelf=chosen.category,
         service=service,
         timing=timing,
+        is_favourite=service.id in await favourite_services(session, viewer.user_id),
         offered=offered,
         on_shelf=kept.of(category_id=chosen.category.id),
         on_sale=len(kept.rows),
