@@ -24,17 +24,8 @@ from smmpanel.notifications import open_alerts
 from smmpanel.notifications.mail_line import Handed
 from smmpanel.notifications.mails import APART, GATHERED_FOR, MailKind, NewMail, queue_mails
 from smmpanel.notifications.models import Mail
-from smmpanel.notifications.sending import (
-    CLAIM_LASTS,
-    FAILING,
-    NOT_SET_UP,
-    TRIES_MAX,
-    WORTHLESS_AFTER,
-    _claim,
-    _record,
-    prune_told,
-    send_mails,
-)
+from smmpanel.notifications.post_office import CLAIM_LASTS, FAILING, TRIES_MAX, WORTHLESS_AFTER, _claim, _record
+from smmpanel.notifications.sending import NOT_SET_UP, prune_told, send_mails
 from smmpanel.notifications.telling import Notice, notify
 
 

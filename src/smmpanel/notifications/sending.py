@@ -1,36 +1,22 @@
-"""Sending mails: claim, call, record. No transaction is open while the mail server is talked to.
+"""When mails are sent, and what is done while they cannot be.
 
-A mail whose answer was lost is unknown and is not sent again; what certainly was not sent is tried again, less and less
-often. Without a mail server mails wait, and staff are told so.
+How they are sent is for `post_office`, which is loaded only by a process that has mail to send.
 """
 
-from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.jobs import job, wake
-from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
-from smmpanel.notifications.alerts import clear_alert, raise_alert
-from smmpanel.notifications.composing import Letter, NothingToTellError, compose
-from smmpanel.notifications.mail_line import Handed, MailLine, MailLineError, mail_line
-from smmpanel.notifications.mails import MailKind
+from smmpanel.notifications.alerts import raise_alert
 from smmpanel.notifications.models import AlertLevel, Mail, MailState, Notification
 
-CLAIM_LASTS = timedelta(minutes=10)
-TRIES_MAX = 10
-FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=2)
-WORTHLESS_AFTER = {MailKind.RESET.value: timedelta(hours=2)}
-WORTHLESS_AFTER_ELSE = timedelta(hours=24)
-"""What is older than this when its turn comes tells nobody anything any more."""
 KEPT = timedelta(days=90)
-NOT_SET_UP, FAILING = "mail_not_set_up", "mail_failing"
-SUBJECT = "mail"
+NOT_SET_UP = "mail_not_set_up"
+ALERT_SUBJECT = "mail"
 COUNTED_MAX = 1000
-
-log = get_logger()
 
 
 def wake_mail(session: AsyncSession) -> None:
@@ -45,108 +31,10 @@ async def send_mails(panel: Panel) -> None:
     if not panel.settings.can_mail:
         await _tell_that_mails_wait(panel)
         return
-    async with AsyncExitStack() as open_lines:
-        line: MailLine | None = None
-        while not panel.stopping.is_set() and (mail := await _claim(panel)) is not None:
-            letter = await _write(panel, mail)
-            if letter is None:
-                continue
-            try:
-                if line is None:
-                    line = await open_lines.enter_async_context(mail_line(panel.settings))
-                handed = await line.hand_over(letter, now=panel.clock())
-            except MailLineError as broken:
-                handed = Handed("later", str(broken), line_is_up=False)
-            await _record(panel, mail, handed)
-            if not handed.line_is_up:
-                return
+    # Loaded only where there is mail to send: all other processes need not carry it.
+    from smmpanel.notifications.post_office import send_due
 
-
-_CLAIM = text(
-    "UPDATE mails SET state = 'sending', tries = tries + 1, claimed_until = :until WHERE id ="
-    " (SELECT id FROM mails WHERE state = 'waiting' AND due_at <= :now ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
-    " RETURNING id"
-)
-
-
-async def _claim(panel: Panel) -> Mail | None:
-    now = panel.clock()
-    async with panel.db.transaction() as session:
-        claimed = await session.scalar(_CLAIM, {"now": now, "until": now + CLAIM_LASTS})
-        return None if claimed is None else await session.get_one(Mail, claimed)
-
-
-async def _write(panel: Panel, mail: Mail) -> Letter | None:
-    """Compose a claimed mail; if there is nothing to send, say why on its row."""
-    now = panel.clock()
-    if mail.created_at < now - WORTHLESS_AFTER.get(mail.kind, WORTHLESS_AFTER_ELSE):
-        await _drop(panel, mail, "too old to be worth sending")
-        return None
-    try:
-        async with panel.db.transaction() as session:
-            return await compose(session, panel, mail, now=now)
-    except NothingToTellError:
-        why = "there was nothing to tell any more"
-    except Exception as wrong:
-        # One mail that cannot be written must not keep all others waiting.
-        log.exception("mail_not_written", mail=mail.id, kind=mail.kind)
-        why = f"could not be written: {type(wrong).__name__}"
-    await _drop(panel, mail, why)
-    return None
-
-
-async def _drop(panel: Panel, mail: Mail, why: str) -> None:
-    async with panel.db.transaction() as session:
-        await _settle(session, mail.id, MailState.FAILED, why)
-
-
-async def _record(panel: Panel, mail: Mail, handed: Handed) -> None:
-    now = panel.clock()
-    async with panel.db.transaction() as session:
-        if handed.how == "sent":
-            await _settle(session, mail.id, MailState.SENT, handed.said, sent_at=now)
-            await clear_alert(session, FAILING, SUBJECT)
-            await clear_alert(session, NOT_SET_UP, SUBJECT)
-            return
-        log.warning("mail_not_sent", mail=mail.id, kind=mail.kind, how=handed.how, tries=mail.tries)
-        if handed.how == "unknown":
-            await _settle(session, mail.id, MailState.UNKNOWN, handed.said)
-        elif handed.how == "refused" or mail.tries >= TRIES_MAX:
-            await _settle(session, mail.id, MailState.FAILED, handed.said)
-        else:
-            await _put_back(session, mail, handed.said, now)
-        if not handed.line_is_up:
-            await raise_alert(session, FAILING, SUBJECT, AlertLevel.WARNING, said=handed.said)
-
-
-async def _put_back(session: AsyncSession, mail: Mail, said: str, now: datetime) -> None:
-    due_at = now + min(FIRST_WAIT * 2 ** (mail.tries - 1), LONGEST_WAIT)
-    # Orders that finished meanwhile may have opened another mail to gather in: then that one tells of these too.
-    if mail.kind == MailKind.ORDERS_FINISHED.value and await _join_waiting(session, mail):
-        await _settle(session, mail.id, MailState.FAILED, f"{said}; told by the next mail")
-        return
-    await _settle(session, mail.id, MailState.WAITING, said, due_at=due_at)
-
-
-async def _join_waiting(session: AsyncSession, mail: Mail) -> bool:
-    waiting = await session.scalar(
-        select(Mail)
-        .where(Mail.user_id == mail.user_id, Mail.kind == mail.kind, Mail.state == MailState.WAITING.value)
-        .with_for_update()
-    )
-    if waiting is None:
-        return False
-    waiting.fields = {"first": min(int(waiting.fields["first"]), int(mail.fields["first"]))}
-    return True
-
-
-async def _settle(session: AsyncSession, mail_id: int, state: MailState, said: str, **more: datetime) -> None:
-    await session.execute(
-        update(Mail)
-        .where(Mail.id == mail_id, Mail.state == MailState.SENDING.value)
-        .values(state=state.value, said=said, claimed_until=None, **more)
-        .execution_options(synchronize_session=False)
-    )
+    await send_due(panel)
 
 
 async def _give_up_lost(panel: Panel) -> None:
@@ -163,7 +51,7 @@ async def _give_up_lost(panel: Panel) -> None:
 async def _tell_that_mails_wait(panel: Panel) -> None:
     async with panel.db.transaction() as session:
         if waiting := await mails_waiting(session, now=panel.clock()):
-            await raise_alert(session, NOT_SET_UP, SUBJECT, AlertLevel.INFO, waiting=waiting)
+            await raise_alert(session, NOT_SET_UP, ALERT_SUBJECT, AlertLevel.INFO, waiting=waiting)
 
 
 async def mails_waiting(session: AsyncSession, *, now: datetime) -> int:
