@@ -52,5 +52,5 @@ def _told(formats: Formats, name: str, value: Any, fields: Mapping[str, Any]) ->
         try:
             return formats.money(Decimal(str(value)), fields["currency"])
         except InvalidOperation:
-            return str(value)
+            pass
     return "" if value is None else str(value)

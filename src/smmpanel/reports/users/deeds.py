@@ -56,7 +56,7 @@ WRONG: Mapping[tuple[str, str], str] = {
 ADJUSTED = marked("{amount} booked on the balance")
 DONE_BEFORE = marked("This was booked before")
 DISCOUNT_SAVED = marked("Discount saved")
-RATE_SAVED = marked("Own rate saved")
+RATE_SAVED = marked("Own rate saved: {rate}")
 RATE_REMOVED = marked("Own rate taken away")
 MOVED: Mapping[str, str] = {
     AccountState.SUSPENDED.value: marked("The account is suspended"),
@@ -144,7 +144,7 @@ async def change_rate(desk: OneDesk) -> Response:
             await set_custom_rate(desk.session, desk.user_id, service_id, rate, actor=desk.viewer)
     except (InvalidInputError, NotFoundError) as error:
         return await desk.again("rate", form, error)
-    return desk.done(RATE_SAVED)
+    return desk.done(RATE_SAVED, rate=formats_of(desk.request).exact(rate))
 
 
 @router.post(WAY + "/{user_id}/rates/{service_id}/remove")
