@@ -161,6 +161,7 @@ async def test_a_part_brings_the_categories_of_the_platform(panel, shop):
 
     assert "<html" not in part
     assert 'hx-swap-oob="outerMorph"' in part
+    assert 'id="category-tiktok"' in part
     assert "Shelf of instagram" not in part
 
 
