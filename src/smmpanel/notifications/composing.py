@@ -227,7 +227,11 @@ async def _orders_finished(session: AsyncSession, panel: Panel, reader: Reader) 
             )
     total = {"n": sum(counts.values()), **counts}
     overall = said("orders_finished", total, reader.formats)
-    titles = [said(one.kind, one.fields, reader.formats).title for one in found[:ORDERS_SHOWN]]
+    latest = [
+        (said(one.kind, one.fields, reader.formats).title, str(one.fields.get("service", "")))
+        for one in found[:ORDERS_SHOWN]
+    ]
+    titles = [title for title, _ in latest]
     several = total["n"] > 1
     labels = (marked("Completed"), marked("Partial"), marked("Canceled"))
     rows = [
@@ -239,7 +243,7 @@ async def _orders_finished(session: AsyncSession, panel: Panel, reader: Reader) 
         subject=overall.title if several else titles[0],
         preheader=", ".join(titles[:3]) if several else "",
         lead=overall.text if several else said(found[0].kind, found[0].fields, reader.formats).text,
-        rows=[*rows, *((title, "") for title in titles)] if several else [],
+        rows=[*rows, *latest] if several else [],
         action=reader.say(marked("See orders")),
         url=f"{panel.settings.address}/orders" if several else f"{panel.settings.address}{found[0].href}",
     )
