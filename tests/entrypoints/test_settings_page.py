@@ -175,6 +175,36 @@ async def test_prices_follow_the_default_markup(admin: StaffBrowser, db: Databas
     assert (await recorded(db))[0][2] == after
 
 
+async def test_texts_for_each_language(admin: StaffBrowser, db: Database) -> None:
+    form = {"transfer_vi": "Chuyển khoản\r\nVCB 0123", "transfer_en": "  "}
+    assert (await admin.post(f"{PATH}/transfer", form)).status_code == 303
+    assert await option(db, "manual_transfer") == {"vi": "Chuyển khoản\nVCB 0123"}
+    assert "VCB 0123" in (await admin.get("/add-funds", params={"lang": "vi"})).text
+    assert (await admin.post(f"{PATH}/transfer", {})).status_code == 303
+    assert await option(db, "manual_transfer") is None
+
+    assert (await admin.post(f"{PATH}/terms", {"terms_en": "Ours\n\nPay first."})).status_code == 303
+    assert "Pay first." in (await admin.get("/terms", params={"lang": "en"})).text
+    long = await admin.post(f"{PATH}/terms", {"terms_id": "x" * 20_001})
+    assert long.status_code == 422
+    assert 'id="terms_id-error"' in long.text
+
+
+async def test_what_becomes_of_refused_orders(admin: StaffBrowser, db: Database) -> None:
+    await admin.post(f"{PATH}/orders", {"refused_orders": "hold"})
+    assert await option(db, "refused_orders") == "hold"
+    await admin.post(f"{PATH}/orders", {"refused_orders": "nonsense"})
+    assert await option(db, "refused_orders") == "refund"
+
+
+async def test_the_currency_stays_once_there_are_prices(admin: StaffBrowser, db: Database, panel: Panel) -> None:
+    async with db.transaction() as session:
+        await make_service(session, await make_provider(session, panel))
+
+    assert (await admin.post(f"{PATH}/currency", {"currency": "IDR"})).status_code == 422
+    assert await recorded(db) == []
+
+
 async def test_the_currency_stays_once_money_has_moved(admin: StaffBrowser, db: Database) -> None:
     assert (await admin.post(f"{PATH}/currency", {"currency": "IDR"})).status_code == 303
     assert await option(db, "currency") == "IDR"

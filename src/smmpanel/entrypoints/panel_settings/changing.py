@@ -14,13 +14,13 @@ from smmpanel.kernel.options import PanelOption, write_option
 
 SETTINGS_LOCK = 0x5A11_0004
 CURRENCY = "currency"
-_HAS_MONEY = text("SELECT EXISTS (SELECT FROM ledger_transfers)")
+_IS_SETTLED = text("SELECT EXISTS (SELECT FROM ledger_transfers) OR EXISTS (SELECT FROM services)")
 
 
 class CurrencyInUseError(ConflictError):
-    """The books have lines in the present currency."""
+    """The books have lines, or services have prices, in the present currency."""
 
-    code, message = "currency_in_use", marked("Money has moved already, so the currency stays as it is.")
+    code, message = "currency_in_use", marked("There are prices or payments already, so the currency stays as it is.")
 
 
 async def change_options(session: AsyncSession, actor: Actor, section: str, wanted: Mapping[str, Any]) -> bool:
@@ -41,16 +41,16 @@ async def change_options(session: AsyncSession, actor: Actor, section: str, want
 
 
 async def change_currency(session: AsyncSession, actor: Actor, currency: str) -> bool:
-    """Choose what the panel reckons in, for as long as no money has moved. Processes take it up when they start.
+    """Choose what the panel reckons in, for as long as nothing has a price. Processes take it up when they start.
 
-    Raises `CurrencyInUseError` once the books have lines: they could not be turned into another currency and stay true.
+    Raises `CurrencyInUseError` once there are services or lines in the books: their amounts would mean something else.
     """
     actor.require(Permission.SETTINGS_EDIT)
-    if await has_moved_money(session):
+    if await is_currency_settled(session):
         raise CurrencyInUseError
     return await change_options(session, actor, "currency", {CURRENCY: currency})
 
 
-async def has_moved_money(session: AsyncSession) -> bool:
-    """Whether the books have any line."""
-    return bool(await session.scalar(_HAS_MONEY))
+async def is_currency_settled(session: AsyncSession) -> bool:
+    """Whether anything has a price, or any money has moved."""
+    return bool(await session.scalar(_IS_SETTLED))

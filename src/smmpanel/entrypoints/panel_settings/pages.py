@@ -18,7 +18,7 @@ from smmpanel.entrypoints.panel_settings.changing import (
     CurrencyInUseError,
     change_currency,
     change_options,
-    has_moved_money,
+    is_currency_settled,
 )
 from smmpanel.entrypoints.panel_settings.sections import (
     COMMON_ZONES,
@@ -99,7 +99,7 @@ async def show_accent(request: Request, _viewer: Looking, brand_accent: CleanTex
 
 @router.post(PATH + "/currency")
 async def save_currency(request: Request, panel: CurrentPanel, viewer: Editing, session: Session) -> Response:
-    """Choose the currency, for as long as no money has moved."""
+    """Choose the currency, for as long as nothing has a price."""
     typed = (await read_form(request)).get(CURRENCY, "")
     if typed not in SYMBOLS and typed != panel.currency:
         errors = {CURRENCY: say(request, UNKNOWN_CURRENCY)}
@@ -179,7 +179,7 @@ async def _shown(
         accent=None if known["own_colour"] == "yes" else _worn(known["brand_accent"]),
         currency=panel.currency,
         chosen_currency=str(await read_option(session, CURRENCY, panel.currency)),
-        may_choose_currency=may_edit and not await has_moved_money(session),
+        may_choose_currency=may_edit and not await is_currency_settled(session),
         may_edit=may_edit,
     )
 

@@ -10,19 +10,22 @@ from zoneinfo import available_timezones
 from email_validator import EmailNotValidError, validate_email
 
 from smmpanel.catalog.markups import MARKUP_FIXED, MARKUP_PERCENT, ROUNDING_STEP
+from smmpanel.catalog.pages.looking import PUBLIC_OPTION
 from smmpanel.catalog.staff.typed import amount_in, written
+from smmpanel.content.pages import TERMS_OPTION
 from smmpanel.entrypoints.shell import LANGUAGE_OPTION, LANGUAGES_OPTION, LINKS_OPTION, TIME_ZONE_OPTION
 from smmpanel.kernel.errors import InvalidInputError
-from smmpanel.kernel.i18n import LANGUAGES, marked
+from smmpanel.kernel.i18n import LANGUAGES, SOURCE_LANGUAGE, marked
+from smmpanel.ledger.pages import TRANSFER_OPTION
+from smmpanel.orders.rerouting import REFUSED_OPTION
 from smmpanel.web.brand import ACCENT_OPTION, IS_HEX, NAME_OPTION
 
 NAME_MAX = 60
 LINK_ROWS = 6
 LINK_NAME_MAX = 40
 LINK_MAX = 500
+TRANSFER_MAX, TERMS_MAX = 2_000, 20_000
 PERCENT_MAX = Decimal(10_000)
-PUBLIC_OPTION = "services_public"
-"""Whether visitors see the list of services; they do unless the panel's owner says otherwise."""
 WRONG_NAME = marked("Enter a name of up to 60 characters.")
 WRONG_COLOUR = marked("Enter a colour such as #2f63e0.")
 WRONG_ZONE = marked("Choose a time zone from the list, such as Asia/Jakarta.")
@@ -30,6 +33,8 @@ WRONG_LANGUAGE = marked("The usual language must be one of those that are offere
 NO_LANGUAGE = marked("Offer one language at least.")
 WRONG_LINK = marked("Enter an address such as https://t.me/yourname, or an e-mail address.")
 WRONG_LINK_NAME = marked("Give it a name of up to 40 characters, another one in each line.")
+LONG_TRANSFER = marked("Shorten it to 2,000 characters.")
+LONG_TERMS = marked("Shorten it to 20,000 characters.")
 WRONG_AMOUNT = marked("Enter an amount of zero or more, or leave it empty.")
 WRONG_PERCENT = marked("Enter a percentage from 0 to 10,000, or leave it empty.")
 COMMON_ZONES = (
@@ -100,6 +105,21 @@ def read_services(form: Typed) -> dict[str, Any]:
     return {PUBLIC_OPTION: form.get(PUBLIC_OPTION) == "yes"}
 
 
+def read_orders(form: Typed) -> dict[str, Any]:
+    """Read what becomes of orders that no provider takes."""
+    return {REFUSED_OPTION: "hold" if form.get(REFUSED_OPTION) == "hold" else "refund"}
+
+
+def read_transfer(form: Typed) -> dict[str, Any]:
+    """Read how customers pay in by hand, for each language."""
+    return {TRANSFER_OPTION: _texts(form, "transfer", TRANSFER_MAX, LONG_TRANSFER)}
+
+
+def read_terms(form: Typed) -> dict[str, Any]:
+    """Read the panel's own terms of use, for each language."""
+    return {TERMS_OPTION: _texts(form, "terms", TERMS_MAX, LONG_TERMS)}
+
+
 def read_markup(form: Typed) -> dict[str, Any]:
     """Read the markup of services for which nothing nearer says one."""
     errors: dict[str, str] = {}
@@ -125,6 +145,9 @@ READERS: Mapping[str, Callable[[Typed], dict[str, Any]]] = {
     "links": read_links,
     "services": read_services,
     "markup": read_markup,
+    "orders": read_orders,
+    "transfer": read_transfer,
+    "terms": read_terms,
 }
 """By section: how its form is read. Each raises `WrongFieldsError`."""
 
@@ -142,11 +165,23 @@ def typed_from(options: Mapping[str, Any]) -> dict[str, str]:
         **{f"offer_{code}": "yes" if code in offered else "" for code in LANGUAGES},
         **{name: written(options.get(name)) for name in (MARKUP_PERCENT, MARKUP_FIXED, ROUNDING_STEP)},
     }
+    typed[REFUSED_OPTION] = str(options.get(REFUSED_OPTION) or "refund")
+    for field, option in (("transfer", TRANSFER_OPTION), ("terms", TERMS_OPTION)):
+        texts = options.get(option) or {}
+        # One text for everybody is what stands in for a language that has none: the English one.
+        texts = texts if isinstance(texts, Mapping) else {SOURCE_LANGUAGE: str(texts)}
+        typed |= {f"{field}_{code}": str(texts.get(code) or "") for code in LANGUAGES}
     links = list(dict(options.get(LINKS_OPTION) or {}).items())
     for row in range(LINK_ROWS):
         name, href = links[row] if row < len(links) else ("", "")
         typed |= {f"link_name_{row}": str(name), f"link_{row}": str(href).removeprefix("mailto:")}
     return typed
+
+
+def _texts(form: Typed, field: str, most: int, too_long: str) -> dict[str, str] | None:
+    texts = {code: form.get(f"{field}_{code}", "").replace("\r\n", "\n").strip() for code in LANGUAGES}
+    _refuse(**{f"{field}_{code}": too_long for code, text in texts.items() if len(text) > most})
+    return {code: text for code, text in texts.items() if text} or None
 
 
 def _refuse(**errors: str) -> None:
