@@ -1,5 +1,6 @@
 """Fixtures for tests with a real browser. One browser, one panel and one event loop for all tests of a process."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ from playwright.async_api import Browser, BrowserContext, Page
 
 from browser.looking import Complaints, open_browser, open_context, settled
 from browser.market import Market, open_market
-from browser.site import Site, open_site
+from browser.site import Site, open_filled_site, open_site
+from pages.filling import LITTLE, filled
+from smmpanel.entrypoints.embedded import EmbeddedPostgres
 from smmpanel.kernel.db import Database
 from smmpanel.kernel.panel import Panel
 
@@ -43,6 +46,15 @@ async def site(site_database_url: str) -> AsyncIterator[Site]:
     """A panel that is really served. Its data stays: tests make people and things of their own."""
     with TemporaryDirectory(prefix="smmpanel-test-") as home:
         async with open_site(site_database_url, Path(home)) as opened:
+            yield opened
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def lived_in(postgres: EmbeddedPostgres, migrated_url: str) -> AsyncIterator[Site]:
+    """A panel with some of everything in it."""
+    with TemporaryDirectory(prefix="smmpanel-test-") as home:
+        panel = await asyncio.to_thread(filled, postgres, migrated_url, Path(home), LITTLE)
+        async with open_filled_site(panel) as opened:
             yield opened
 
 
@@ -81,7 +93,8 @@ def complaints() -> Iterator[Complaints]:
 
 
 class Visit(Protocol):
-    """Opens a page in a fresh profile: as whom (a user's id), how wide, in which theme, with or without JavaScript."""
+    """Opens a page in a fresh profile: as whom (a user's id), how wide, in which theme, with or without
+    JavaScript, of which panel (the one with nothing in it unless said)."""
 
     async def __call__(
         self,
@@ -92,6 +105,7 @@ class Visit(Protocol):
         theme: str | None = None,
         scripts: bool = True,
         status: int = 200,
+        at: Site | None = None,
     ) -> Page: ...
 
 
@@ -108,11 +122,13 @@ async def visit(site: Site, browser: Browser, complaints: Complaints) -> AsyncIt
         theme: str | None = None,
         scripts: bool = True,
         status: int = 200,
+        at: Site | None = None,
     ) -> Page:
-        context = await open_context(browser, site.address, width=width, theme=theme, scripts=scripts)
+        where = at or site
+        context = await open_context(browser, where.address, width=width, theme=theme, scripts=scripts)
         opened.append(context)
         if user_id is not None:
-            await context.add_cookies([await site.cookie_of(user_id)])
+            await context.add_cookies([await where.cookie_of(user_id)])
         page = await context.new_page()
         complaints.listen(page)
         if status >= 400:

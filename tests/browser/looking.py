@@ -11,6 +11,8 @@ from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, CDPSession, ConsoleMessage, Error, Page, async_playwright
 
+from browser.every_page import Shown
+
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 AXE_TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
@@ -132,6 +134,15 @@ async def settled(page: Page) -> None:
     """Wait until fonts are there and nothing moves."""
     await page.evaluate("document.fonts.ready.then(() => 1)")
     await page.evaluate(_STILL)
+
+
+async def path_of(page: Page, shown: Shown) -> str | None:
+    """Return the address of a page of one thing, which its list knows; `None` if there is none."""
+    if not shown.first_link:
+        return shown.path
+    await page.goto(shown.path)
+    links = page.locator(shown.first_link)
+    return await links.first.get_attribute("href") if await links.count() else None
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, CDPSession, Page
+from playwright.async_api import Browser, BrowserContext, CDPSession
 
 from browser.every_page import ADMIN, CUSTOMER, EVERY_PAGE, ROLES, VISITOR, Shown
 from browser.looking import (
@@ -26,6 +26,7 @@ from browser.looking import (
     axe_violations,
     open_browser,
     open_context,
+    path_of,
     settled,
     sideways_scroll,
 )
@@ -91,7 +92,7 @@ class Album:
 
     async def _look(self, context: BrowserContext, shown: Shown, picture: str) -> Seen | None:
         page = await context.new_page()
-        path = await _path_of(page, shown)
+        path = await path_of(page, shown)
         if path is None:
             return None
         devtools = await context.new_cdp_session(page)
@@ -116,14 +117,6 @@ class Album:
             axe=await axe_violations(page),
             console=[*wrong_status, *complaints.unexpected],
         )
-
-
-async def _path_of(page: Page, shown: Shown) -> str | None:
-    if not shown.first_link:
-        return shown.path
-    await page.goto(shown.path)
-    links = page.locator(shown.first_link)
-    return await links.first.get_attribute("href") if await links.count() else None
 
 
 async def take_all(album: Album, pages: Sequence[Shown]) -> list[Seen]:

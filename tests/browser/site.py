@@ -14,6 +14,8 @@ from typing import Any
 
 from browser.every_page import ADMIN, CUSTOMER
 from making import credit
+from pages.filling import CUSTOMER as BUYER
+from pages.filling import OWNER, Filled
 from smmpanel.accounts.sessions import open_session
 from smmpanel.accounts.signing_up import add_user
 from smmpanel.accounts.states import Role
@@ -46,18 +48,37 @@ class Site:
 
 @asynccontextmanager
 async def open_site(url: str, home: Path) -> AsyncIterator[Site]:
-    """Prepare a panel in a database and serve it from a process of its own."""
-    settings = Settings(home=home, database_url=url, outgoing_allow="127.0.0.1", port=0)  # type: ignore[arg-type]
+    """Prepare a panel in a database, with nothing in it but people, and serve it from a process of its own."""
+    settings = _settings(url, home)
     await prepare_panel(settings, url, environ={})
     async with open_panel(settings, url) as panel:
         people = await _make_people(panel)
-        log = home / "web.log"
-        process = _start(settings, url, log)
-        try:
-            yield Site(f"http://127.0.0.1:{await _port(process, log)}", panel, people)
-        finally:
-            process.kill()
-            process.wait()
+        async with _served(panel, people) as site:
+            yield site
+
+
+@asynccontextmanager
+async def open_filled_site(filled: Filled) -> AsyncIterator[Site]:
+    """Serve a panel that has some of everything in it."""
+    settings = _settings(filled.place.url, filled.place.home)
+    people = {CUSTOMER: filled.people[BUYER], ADMIN: filled.people[OWNER]}
+    async with open_panel(settings, filled.place.url) as panel, _served(panel, people) as site:
+        yield site
+
+
+def _settings(url: str, home: Path) -> Settings:
+    return Settings(home=home, database_url=url, outgoing_allow="127.0.0.1", port=0)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def _served(panel: Panel, people: dict[str, int]) -> AsyncIterator[Site]:
+    log = panel.settings.home / "web.log"
+    process = _start(panel.settings, panel.db.url, log)
+    try:
+        yield Site(f"http://127.0.0.1:{await _port(process, log)}", panel, people)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _start(settings: Settings, url: str, log: Path) -> subprocess.Popen[bytes]:

@@ -47,6 +47,8 @@ class Filled:
     """A panel's database, and who and what is in it."""
 
     place: Place
+    people: dict[str, int] = field(default_factory=dict)
+    """One user for each role but the visitor's."""
     tokens: dict[str, str] = field(default_factory=dict)
     """The session of each role but the visitor's."""
     ids: dict[str, Any] = field(default_factory=dict)
@@ -78,7 +80,7 @@ def _fill(place: Place, amount: Amount) -> Filled:
             (sorted(VIEW_ONLY),),
         ).fetchone()
     assert viewer is not None
-    people = {CUSTOMER: customers[0].user_id, VIEWER: viewer[0], OWNER: owner}
+    people = panel.people = {CUSTOMER: customers[0].user_id, VIEWER: viewer[0], OWNER: owner}
     if amount.orders:
         fill(place, customers, services, Spread(amount.orders, open=amount.orders // 20, days=40))
         with place.connect() as connection:
