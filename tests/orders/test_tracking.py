@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from making import NOW, Shop, assert_books, at, make_provider, make_service, submit, upstream_of
 from smmpanel.ledger import balance_of, held_of
@@ -19,7 +20,6 @@ from smmpanel.orders.tracking import track, update_orders
 from smmpanel.providers.protocol import Accepted, UpstreamReport, UpstreamStatus
 
 S = OrderStatus
-START = datetime.now(UTC)
 
 
 async def handed_in(shop: Shop, *links: str) -> list[int]:
@@ -29,9 +29,13 @@ async def handed_in(shop: Shop, *links: str) -> list[int]:
     return ids
 
 
+def later(minutes: int) -> datetime:
+    return datetime.now(UTC) + timedelta(minutes=minutes)
+
+
 async def look(shop: Shop, minutes: int, ids: list[int]) -> list[Order]:
-    """Look at what is due so many minutes later, and return the orders as they are then."""
-    await track(at(shop.panel, START + timedelta(minutes=minutes)), shop.provider.id, until=None)
+    """Look at what is due so many minutes from now, and return the orders as they are then."""
+    await track(at(shop.panel, later(minutes)), shop.provider.id, until=None)
     return await shop.rows(ids)
 
 
@@ -200,7 +204,7 @@ async def test_more_than_a_hundred_orders_are_asked_for_a_hundred_at_a_time(shop
     ids = await handed_in(shop, *(f"{number}" for number in range(230)))
     shop.sandbox.finish("all", "completed")
 
-    summary = await update_orders(at(shop.panel, START + timedelta(minutes=10)))
+    summary = await update_orders(at(shop.panel, later(10)))
 
     assert (summary.asked, summary.moved, summary.failures) == (230, 230, 0)
     assert {order.status for order in await shop.rows(ids)} == {"completed"}
@@ -269,3 +273,14 @@ def test_a_finished_order_is_watched_exactly_as_long_as_the_panel_says(since: ti
         due = next_check_at(status, submitted_at=NOW, finished_at=NOW - since, now=NOW, watch=watch)
         assert due == (NOW + FINISHED_EVERY if since + FINISHED_EVERY < watch else None)
     assert next_check_at(S.CANCELED, submitted_at=NOW, finished_at=NOW, now=NOW, watch=watch) is None
+
+
+async def test_an_order_in_doubt_is_left_to_those_who_settle_it(shop: Shop) -> None:
+    doubted, other = await handed_in(shop, "doubted", "other")
+    async with shop.db.transaction() as session:
+        await session.execute(update(Order).where(Order.id == doubted).values(unconfirmed=True))
+
+    summary = await update_orders(at(shop.panel, later(10)))
+
+    assert summary.asked == 1
+    assert [order.id for order in await shop.rows([doubted, other]) if order.check_at is not None] == [doubted, other]

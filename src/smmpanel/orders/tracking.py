@@ -55,7 +55,8 @@ class TrackingSummary:
 
 _DUE_PROVIDERS = text(
     "SELECT p.id FROM providers p WHERE p.enabled AND EXISTS ("
-    " SELECT FROM orders o WHERE o.provider_id = p.id AND o.check_at <= :now AND o.kind <> 'subscription')"
+    " SELECT FROM orders o WHERE o.provider_id = p.id AND o.check_at <= :now AND o.kind <> 'subscription'"
+    " AND NOT o.unconfirmed)"
 )
 
 
@@ -94,7 +95,7 @@ _TAKE_TURN = text(
 _END_TURN = text("DELETE FROM tracking_turns WHERE provider_id = :provider AND until = :until")
 _DUE = text(
     "SELECT id, external_id, status FROM orders WHERE provider_id = :provider AND check_at <= :now AND kind <> 'subscription'"
-    " ORDER BY check_at LIMIT :number"
+    " AND NOT unconfirmed ORDER BY check_at LIMIT :number"
 )
 
 
