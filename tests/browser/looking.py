@@ -67,6 +67,27 @@ class Complaints:
         return [text for text in self._heard if not any(part in text for part in self._expected)]
 
 
+class Weight:
+    """What a page took over the wire, with nothing kept from before."""
+
+    def __init__(self) -> None:
+        self.bytes = 0.0
+        self.requests = 0
+
+    @classmethod
+    async def of(cls, page: Page) -> "Weight":
+        """Weigh whatever a page loads from now on, all of it anew."""
+        weight, devtools = cls(), await page.context.new_cdp_session(page)
+        await devtools.send("Network.enable")
+        await devtools.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        devtools.on("Network.loadingFinished", weight._add)
+        return weight
+
+    def _add(self, event: dict[str, Any]) -> None:
+        self.bytes += event["encodedDataLength"]
+        self.requests += 1
+
+
 @asynccontextmanager
 async def open_browser() -> AsyncIterator[Browser]:
     """Start the machine's Chromium, without a window."""

@@ -16,13 +16,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, CDPSession
+from playwright.async_api import Browser, BrowserContext
 
 from browser.every_page import ADMIN, CUSTOMER, EVERY_PAGE, ROLES, VISITOR, Shown
 from browser.looking import (
     THEMES,
     WIDTHS,
     Complaints,
+    Weight,
     axe_violations,
     open_browser,
     open_context,
@@ -59,19 +60,6 @@ class Seen:
         return "\n    ".join([head, *wide, *self.axe, *self.console])
 
 
-class Weight:
-    """What a page took over the wire, with nothing kept from before."""
-
-    def __init__(self, devtools: CDPSession) -> None:
-        self.bytes = 0.0
-        self.requests = 0
-        devtools.on("Network.loadingFinished", self._add)
-
-    def _add(self, event: dict[str, Any]) -> None:
-        self.bytes += event["encodedDataLength"]
-        self.requests += 1
-
-
 @dataclass(frozen=True)
 class Album:
     """A panel to photograph, the cookies of each role that can be shown, and where the pictures go."""
@@ -95,10 +83,7 @@ class Album:
         path = await path_of(page, shown)
         if path is None:
             return None
-        devtools = await context.new_cdp_session(page)
-        await devtools.send("Network.enable")
-        await devtools.send("Network.setCacheDisabled", {"cacheDisabled": True})
-        weight, complaints = Weight(devtools), Complaints()
+        weight, complaints = await Weight.of(page), Complaints()
         complaints.listen(page)
         if shown.status >= 400:
             complaints.expect(f"status of {shown.status}")
