@@ -35,7 +35,7 @@ async def test_an_empty_panel_claims_nothing(panel, language):
     page = await visitor(panel).look(f"/?lang={language}")
 
     assert page.count("<h1") == 1
-    assert 'class="card stats"' not in page
+    assert 'class="card stats' not in page
     assert shown_services(page) == []
     assert "curl http://panel.example/api/v2" in page
     assert page.count("<details>") == 6
