@@ -1,6 +1,8 @@
 """Forgotten passwords and confirmed addresses: what the pages say, and that a link is good once, for a while, for one thing."""
 
+import asyncio
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -9,9 +11,9 @@ from sqlalchemy import func, select, text
 
 from smmpanel.accounts.access import Actor
 from smmpanel.accounts.finding import locked_user
-from smmpanel.accounts.mailed_tokens import LIFETIMES, Purpose, mint_token
+from smmpanel.accounts.mailed_tokens import LIFETIMES, LinkWorthlessError, Purpose, mint_token
 from smmpanel.accounts.models import AuditEntry, LoginSession, MailedToken, User
-from smmpanel.accounts.resetting import TO_LIMIT, find_account
+from smmpanel.accounts.resetting import TO_LIMIT, find_account, reset_password
 from smmpanel.accounts.sessions import open_session
 from smmpanel.accounts.signing_in import ACCOUNT_LIMIT, Origin, WrongPasswordError, sign_in
 from smmpanel.accounts.signing_up import register
@@ -28,8 +30,6 @@ HERE = Origin("203.0.113.7")
 @pytest.fixture
 async def mailing(panel):
     """The panel, with a mail server."""
-    from dataclasses import replace
-
     told = {"smtp_host": "127.0.0.1", "smtp_from": "panel@panel.example"}
     return replace(panel, settings=panel.settings.model_copy(update=told))
 
@@ -168,6 +168,24 @@ async def test_a_link_sets_the_password_once_and_signs_everybody_out(browser, ma
         assert "account.reset_password" in audited
         user = await session.get_one(User, mai.id)
         assert user.email_verified_at is not None
+
+
+async def test_of_many_uses_at_once_one_counts(browser, mai, panel):
+    tokens = [(await link(panel, mai)).rpartition("/")[2] for _ in range(2)] * 2
+
+    async def use(number, token):
+        try:
+            await reset_password(
+                panel.db, panel.vault, token=token, new=f"{NEW} {number}", origin=HERE, now=panel.clock()
+            )
+        except LinkWorthlessError:
+            return False
+        return True
+
+    answers = await asyncio.gather(*(use(number, token) for number, token in enumerate(tokens)))
+
+    assert sorted(answers) == [False, False, False, True]
+    assert (await enter(panel, f"{NEW} {answers.index(True)}")).user.id == mai.id
 
 
 async def test_a_lock_out_ends_with_the_reset(browser, mai, panel):

@@ -6,6 +6,7 @@ from enum import StrEnum
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smmpanel.accounts.finding import locked_user
 from smmpanel.accounts.models import MailedToken
 from smmpanel.kernel.crypto import Vault
 from smmpanel.kernel.errors import NotFoundError
@@ -62,6 +63,9 @@ async def use_token(session: AsyncSession, vault: Vault, token: str, purpose: Pu
 
     Of two uses at the same moment one waits for the other here, and is then refused.
     """
+    # The user before the links: two links of one user, used at once, cannot wait for each other in a circle.
+    owner = (await _find(session, vault, token, purpose, now=now, lock=False)).user_id
+    await locked_user(session, owner)
     found = await _find(session, vault, token, purpose, now=now, lock=True)
     await session.execute(
         update(MailedToken)
