@@ -400,7 +400,7 @@ async def test_the_figures_and_the_latest_orders_are_the_customers_own(buyer, pa
     page = await buyer.look()
 
     figures = re.findall(r'<span class="v">([^<]*)', page)
-    assert figures == ["5", "1", "$12.00"]
+    assert figures == ["5", "1", "$12.00", "List prices"]
     assert page.count("data-row-link") == 5
     assert f'href="/orders/{first}"' not in page
     assert "other.example" not in page
@@ -455,3 +455,12 @@ async def test_labels_and_hints_point_at_what_is_there(buyer, panel, followers):
 
 def test_folding_takes_case_and_marks_away():
     assert folded("ĐẶT Hàng ①") == "dat hang 1"
+
+
+async def test_a_customer_with_a_discount_is_told(panel, buyer):
+    async with panel.db.transaction() as session:
+        await session.execute(
+            text("INSERT INTO user_discounts (user_id, percent) VALUES (:user, 12.5)"), {"user": buyer.user_id}
+        )
+
+    assert "12.5% off" in await buyer.look()

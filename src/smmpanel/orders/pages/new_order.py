@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from http import HTTPStatus
 
 from fastapi import APIRouter
@@ -15,6 +16,7 @@ from smmpanel.catalog.at_hand import Timing, favourite_services, timings
 from smmpanel.catalog.kept_lists import KeptList, ShelfRow
 from smmpanel.catalog.pages.shelves import Tile, list_for, tiles
 from smmpanel.catalog.price_lists import ServiceRow
+from smmpanel.catalog.user_prices import discount_of
 from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
@@ -61,6 +63,8 @@ class NewOrderPage:
     """What orders/new.html receives. Without a service nothing is on sale."""
 
     glance: Glance
+    discount: Decimal
+    """What this customer's prices are below the list, in percent."""
     recent: Sequence[OrderView]
     status_kinds: Mapping[str, str]
     tiles: Sequence[Tile] = ()
@@ -203,10 +207,11 @@ async def _page_for(
     viewer, kept, chosen = standing.viewer, standing.kept, standing.chosen
     now = panel_of(request).clock()
     figures = await glance(session, viewer.user_id, now=now)
+    discount = await discount_of(session, viewer.user_id)
     mine = OrderFilter(user_id=viewer.user_id)
     recent = (await orders_page(session, as_owner(viewer), mine, size=RECENT_ORDERS)).rows
     if chosen is None:
-        return NewOrderPage(figures, recent, STATUS_KINDS)
+        return NewOrderPage(figures, discount, recent, STATUS_KINDS)
     service = chosen.service
     typed = typed_values(service, given)
     offered = await offers(
@@ -217,6 +222,7 @@ async def _page_for(
     summary = await summary_of(request, session, viewer.user_id, service, typed, error=error, gone=gone, complete=sent)
     return NewOrderPage(
         glance=figures,
+        discount=discount,
         recent=recent,
         status_kinds=STATUS_KINDS,
         tiles=tiles(kept),
