@@ -1,30 +1,39 @@
-"""What is true of every page, in both themes, on a desk and on a phone, with nothing and with something to show."""
+"""What is true of every page, in both themes, on a desk and on a phone, read from the left and from the right,
+with nothing and with something to show."""
 
 import pytest
 
 from browser.every_page import EVERY_PAGE, ROLES
 from browser.looking import NARROWEST, THEMES, WIDTHS, axe, no_sideways_scroll, path_of
 
+LANGUAGES = {"light": "en", "dark": "vi"}
+"""In which language a page is looked at; the longer words with the other theme."""
 PAGES = [pytest.param(each, id=each.name) for each in EVERY_PAGE]
 LISTS = [pytest.param(each, id=each.name) for each in EVERY_PAGE if not each.first_link]
+
+
+def in_language(path: str, language: str) -> str:
+    return f"{path}{'&' if '?' in path else '?'}lang={language}"
 
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("shown", PAGES)
 async def test_a_page_is_accessible_fits_and_is_quiet(visit, lived_in, shown, theme):
-    path = shown.path
+    path = in_language(shown.path, LANGUAGES[theme])
     for width in WIDTHS:
         page = await visit(
             path, lived_in.people.get(shown.role), width=width, theme=theme, status=shown.status, at=lived_in
         )
-        if path == shown.path and shown.first_link:
-            path = await path_of(page, shown)
-            assert path is not None, f"{shown.path} has no {shown.first_link}"
-            await page.goto(path)
+        if shown.first_link:
+            found = await path_of(page, shown)
+            assert found is not None, f"{shown.path} has no {shown.first_link}"
+            await page.goto(in_language(found, LANGUAGES[theme]))
 
         await axe(page)
         await no_sideways_scroll(page)
         assert await page.locator("h1").count() == 1
+        await page.evaluate("document.documentElement.dir = 'rtl'")
+        await no_sideways_scroll(page)
     await no_sideways_scroll(page, NARROWEST)
 
 

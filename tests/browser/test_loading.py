@@ -44,13 +44,3 @@ async def test_a_first_page_is_light_and_nothing_in_it_moves(browser, lived_in, 
     assert weight.bytes / 1024 <= BUDGET_KB
     assert await page.evaluate("window.shifted") <= SHIFT_MAX
     await context.close()
-
-
-@pytest.mark.parametrize("width", [1440, 390])
-@pytest.mark.parametrize(("path", "role"), FIRST_PAGES)
-async def test_a_page_that_is_read_from_the_right_fits_too(visit, lived_in, path, role, width):
-    page = await visit(path, lived_in.people.get(role), width=width, at=lived_in)
-
-    await page.evaluate("document.documentElement.dir = 'rtl'")
-
-    assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

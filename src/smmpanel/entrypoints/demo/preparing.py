@@ -38,8 +38,10 @@ from smmpanel.entrypoints.supervisor import say
 from smmpanel.kernel.db import Database
 from smmpanel.kernel.ids import random_text
 from smmpanel.kernel.logging import configure_logging
+from smmpanel.kernel.options import write_option
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
+from smmpanel.ledger.pages import TRANSFER_OPTION
 from smmpanel.providers.connecting import add_provider
 from smmpanel.providers.models import Provider
 from smmpanel.providers.presets import Preset, load_preset
@@ -54,6 +56,13 @@ DEAREST_DOLLARS = Decimal(9)
 FINISHED_WITHIN_SECONDS = 30.0
 """How long an order takes that a visitor places: it is looked at every 20 seconds while it is fresh."""
 SEED = 20
+HOW_TO_PAY: Mapping[str, str] = {
+    "en": "Transfer to Example Bank, account 0000 0000 0000, in the name of DEMO PANEL.\nThe amount is credited once it has arrived.",
+    "vi": "Chuyển khoản đến Ngân hàng Ví Dụ, số tài khoản 0000 0000 0000, chủ tài khoản DEMO PANEL.\n"
+    "Số dư được cộng khi tiền đã vào tài khoản.",
+    "id": "Transfer ke Bank Contoh, rekening 0000 0000 0000, atas nama DEMO PANEL.\nSaldo ditambahkan setelah dana masuk.",
+}
+"""What /add-funds says; there is no such bank."""
 
 
 async def prepare(settings: Settings, url: str, notes: DemoNotes) -> None:
@@ -103,6 +112,8 @@ class _Maker:
             admin = await user_named(session, ADMIN_USERNAME)
         staff = Actor("user", admin.id, admin.username, Role.MASTER_ADMIN, frozenset())
         say("Importing the provider's catalogue ...")
+        async with panel.db.transaction() as session:
+            await write_option(session, TRANSFER_OPTION, dict(HOW_TO_PAY))
         provider = await self._connect(staff, unit)
         listed = await fetch_catalogue(panel, provider)
         async with panel.db.transaction() as session:
