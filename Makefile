@@ -8,6 +8,8 @@ PIP := $(BIN)/python -m pip install $(PIP_OPTIONS)
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links
 TESTS :=
+# One more than there are processors: many tests wait for processes and browsers.
+AT_ONCE := $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 SHOTS :=
 # What the style sheet, the scripts and the icons are made of: pages and code name the icons.
 FRONTEND := $(shell find frontend/css frontend/js frontend/build.py frontend/favicon.svg src/smmpanel -type f \
@@ -29,7 +31,7 @@ install: $(VENV)/.assets ## install the panel without starting it (for a service
 
 test: $(VENV)/.dev $(VENV)/.npm-dev $(VENV)/.assets ## run the tests (TESTS="tests/ledger -k posting" for some)
 	@scripts/install-chromium >/dev/null
-	$(BIN)/python -m pytest -n auto $(TESTS)
+	$(BIN)/python -m pytest -n $(AT_ONCE) $(TESTS)
 
 check: $(VENV)/.dev ## check format, style, types and import rules
 	$(BIN)/ruff format --check .
