@@ -138,11 +138,13 @@ async def test_language_and_zone_are_what_pages_use(browser, panel, mai):
     assert (user.language, user.time_zone) == ("vi", "Asia/Ho_Chi_Minh")
 
 
-async def test_the_language_menu_of_a_page_is_kept_for_the_user(browser, panel, mai):
+async def test_the_language_menu_of_a_page_is_kept_in_the_browser_and_changes_nothing_of_the_account(
+    browser, panel, mai
+):
     await browser.get("/account?lang=id")
 
-    assert (await user_now(panel, mai)).language == "id"
     assert '<html lang="id"' in (await browser.get("/account")).text
+    assert (await user_now(panel, mai)).language == "en"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Who sent a request: an access token, or the session cookie with a form token. Checked on every request, in one query."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends
@@ -9,13 +8,11 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
 
 from smmpanel.accounts.access import Permission, Viewer
-from smmpanel.accounts.profiles import keep_language
 from smmpanel.accounts.sessions import SignInNeededError, viewer_of_cookie, viewer_of_token
 from smmpanel.accounts.signing_in import Origin
 from smmpanel.kernel.errors import ForbiddenError, PanelError
 from smmpanel.web.cookies import session_cookie
 from smmpanel.web.csrf import check_csrf
-from smmpanel.web.languages import asked_language
 from smmpanel.web.origins import address_of
 from smmpanel.web.shell import keep_shell
 from smmpanel.web.transactions import panel_of
@@ -37,11 +34,6 @@ async def signed_in(request: Request, bearer: BearerToken) -> Viewer:
         await check_csrf(request)
         async with panel.db.transaction() as session:
             viewer = await viewer_of_cookie(session, cookie, ip=ip, now=now)
-            # What is chosen in a page's language menu is the user's from then on, also in mails.
-            asked = asked_language(request)
-            if asked is not None and asked != viewer.language and viewer.acted_by is None:
-                await keep_language(session, viewer.user_id, asked)
-                viewer = replace(viewer, language=asked)
     else:
         raise SignInNeededError
     request.state.user_language = viewer.language

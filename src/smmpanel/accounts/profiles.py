@@ -4,7 +4,6 @@ from datetime import datetime
 from functools import lru_cache
 from zoneinfo import available_timezones
 
-from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.access import Viewer
@@ -99,10 +98,3 @@ async def choose_region(session: AsyncSession, viewer: Viewer, *, language: str,
         raise InvalidInputError(field="time_zone", reason=ZONE_RULE)
     user = await locked_user(session, viewer.user_id)
     user.language, user.time_zone = language, time_zone
-
-
-async def keep_language(session: AsyncSession, user_id: int, language: str) -> None:
-    """Note the language that a user chose on a page."""
-    await session.execute(
-        update(User).where(User.id == user_id).values(language=language).execution_options(synchronize_session=False)
-    )

@@ -21,14 +21,14 @@ def asked_language(request: Request) -> str | None:
 
 
 def language_of(request: Request) -> str:
-    """Return the language to answer in: asked for, the user's, last chosen in this browser, the browser's, the panel's.
+    """Return the language to answer in: asked for, last chosen in this browser, the user's, the browser's, the panel's.
 
-    What somebody who is signed in asks for becomes the user's (`accounts.current`), so it stays as well.
+    The language menu changes nothing but a cookie of this browser; the account page sets both.
     """
     return (
         asked_language(request)
-        or _offered(request, getattr(request.state, "user_language", None))
         or _offered(request, request.cookies.get(LANGUAGE_COOKIE))
+        or _offered(request, getattr(request.state, "user_language", None))
         or accepted_language(request.headers.get("accept-language", ""), offered_languages(request))
         or known_language(getattr(request.state, "panel_language", None))
         or SOURCE_LANGUAGE
