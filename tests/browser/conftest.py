@@ -23,6 +23,8 @@ from smmpanel.kernel.panel import Panel
 HERE = Path(__file__).parent
 
 
+# First, so that the runner finds the groups when it shares the tests out.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run these tests on the loop that the browser lives on, all in one process: it and the panels are slow to start."""
     for item in items:
