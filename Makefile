@@ -31,7 +31,7 @@ install: $(VENV)/.assets ## install the panel without starting it (for a service
 
 test: $(VENV)/.dev $(VENV)/.npm-dev $(VENV)/.assets ## run the tests (TESTS="tests/ledger -k posting" for some)
 	@scripts/install-chromium >/dev/null
-	$(BIN)/python -m pytest -n $(AT_ONCE) --dist loadgroup $(TESTS)
+	$(BIN)/python -m pytest -n $(AT_ONCE) $(TESTS)
 
 check: $(VENV)/.dev ## check format, style, types and import rules
 	$(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 from cryptography.fernet import Fernet
+from xdist.scheduler import LoadScopeScheduling
 
 from smmpanel.entrypoints.embedded import EmbeddedPostgres
 from smmpanel.entrypoints.migrating import migrate
@@ -19,6 +20,21 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
 
 _numbers = count(1)
+TOGETHER = ("tests/browser/", "tests/pages/")
+"""What shares a browser or a filled panel: made once if one process runs it all."""
+
+
+class Groups(LoadScopeScheduling):
+    """Shares single tests out between the processes, and what belongs together as one; the largest groups first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((group for group in TOGETHER if nodeid.startswith(group)), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Groups:
+    """Share the tests out by these groups, whatever `--dist` says."""
+    return Groups(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -23,15 +23,11 @@ from smmpanel.kernel.panel import Panel
 HERE = Path(__file__).parent
 
 
-# First, so that the runner finds the groups when it shares the tests out.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run these tests on the loop that the browser lives on, all in one process: it and the panels are slow to start."""
+    """Run these tests on the loop that the browser lives on."""
     for item in items:
-        if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.xdist_group("browser"))
-            if pytest_asyncio.is_async_test(item):
-                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+        if item.path.is_relative_to(HERE) and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,6 @@ from smmpanel.entrypoints.opening import open_panel
 from smmpanel.kernel.i18n import LANGUAGES
 from smmpanel.kernel.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("pages")  # the panels that they fill are made once
-
 OF_ANOTHER = {"/metrics", "/orders/new/charge", "/staff/import/done"}
 """Answered only from this machine, or when more is said than the address."""
 LEADING_BACK = {"/account/profile", "/account/region", "/account/security/password", "/notifications/{notification_id}"}
