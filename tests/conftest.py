@@ -20,8 +20,8 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
 
 _numbers = count(1)
-TOGETHER = ("tests/browser/", "tests/pages/")
-"""What shares a browser or a filled panel: made once if one process runs it all."""
+TOGETHER = ("tests/browser/", "tests/entrypoints/", "tests/pages/")
+"""What one process runs: it shares a browser or a filled panel, or mostly waits for processes, while others work."""
 
 
 class Groups(LoadScopeScheduling):
