@@ -170,5 +170,6 @@ async def test_what_is_wrong_with_an_order_stands_at_its_field_and_nothing_is_ch
 async def test_the_language_is_changed_and_stays(market, visit, language):
     page = await visit("/sign-in")
     await page.goto(f"/sign-in?lang={language}")
+    await page.goto("/sign-up")
 
     assert await page.locator("html").get_attribute("lang") == language

@@ -16,7 +16,14 @@ from smmpanel.accounts.finding import locked_user
 from smmpanel.accounts.models import User
 from smmpanel.accounts.passwords import TYPED_MAX
 from smmpanel.accounts.profiles import change_email, choose_region, rename, time_zones
-from smmpanel.accounts.signing_up import EMAIL_MAX, USERNAME_MAX, EmailTakenError, UsernameTakenError
+from smmpanel.accounts.signing_up import (
+    EMAIL_MAX,
+    EMAIL_WRONG,
+    USERNAME_MAX,
+    USERNAME_WRONG,
+    EmailTakenError,
+    UsernameTakenError,
+)
 from smmpanel.accounts.throttling import TooManyAttemptsError
 from smmpanel.accounts.verifying import ask_confirmation, count_confirmation
 from smmpanel.kernel.errors import InvalidInputError, PanelError
@@ -33,8 +40,6 @@ from smmpanel.web.transactions import CurrentPanel, Session
 router = APIRouter(include_in_schema=False, dependencies=FOR_MEMBERS)
 
 PATH = "/account"
-USERNAME_WRONG = marked("Enter 3 to 32 letters and digits, with single dots, dashes or underscores between them.")
-EMAIL_WRONG = marked("Enter an e-mail address such as name@example.com.")
 CHOICE_WRONG = marked("Choose one of the list.")
 LINK_SENT, LOOK_THERE = marked("Link sent"), marked("Open the link that we sent to {email}.")
 SAVED = marked("Saved")

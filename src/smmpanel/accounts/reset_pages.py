@@ -11,7 +11,7 @@ from smmpanel.accounts.current import FOR_EVERYBODY, RequestOrigin
 from smmpanel.accounts.mailed_tokens import LinkWorthlessError
 from smmpanel.accounts.passwords import TYPED_MAX, WeakPasswordError
 from smmpanel.accounts.resetting import ask_reset, reset_password, whose_reset
-from smmpanel.accounts.signing_up import EMAIL_MAX, EmailTakenError
+from smmpanel.accounts.signing_up import EMAIL_MAX, EMAIL_WRONG, EmailTakenError
 from smmpanel.accounts.states import AccountBannedError, AccountSuspendedError
 from smmpanel.accounts.throttling import TooManyAttemptsError
 from smmpanel.accounts.verifying import confirm_address, waiting_address
@@ -31,7 +31,6 @@ from smmpanel.web.transactions import CurrentPanel
 router = APIRouter(include_in_schema=False, dependencies=FOR_EVERYBODY)
 
 RESET_PATH, VERIFY_PATH = "/reset", "/verify"
-EMAIL_WRONG = marked("Enter an e-mail address such as name@example.com.")
 DIFFERENT = marked("The two passwords differ.")
 PASSWORD_SET = marked("Password changed")
 SIGN_IN_NOW = marked("Sign in with the new one.")

@@ -14,14 +14,15 @@ from smmpanel.accounts.sessions import open_session
 from smmpanel.accounts.signing_in import count_sign_up
 from smmpanel.accounts.signing_up import (
     EMAIL_MAX,
+    EMAIL_WRONG,
     USERNAME_MAX,
+    USERNAME_WRONG,
     EmailTakenError,
     UsernameTakenError,
     register,
 )
 from smmpanel.accounts.throttling import TooManyAttemptsError
 from smmpanel.kernel.errors import InvalidInputError
-from smmpanel.kernel.i18n import marked
 from smmpanel.web.cookies import set_session_cookie
 from smmpanel.web.csrf import CsrfChecked
 from smmpanel.web.errors import failure_of
@@ -36,8 +37,6 @@ router = APIRouter(include_in_schema=False, dependencies=FOR_EVERYBODY)
 PATH, FIRST_PAGE = "/sign-up", "/orders/new"
 ZONES = {"vi": "Asia/Ho_Chi_Minh", "id": "Asia/Jakarta"}
 """What most readers of a language live by; others begin with the panel's own zone."""
-USERNAME_WRONG = marked("Enter 3 to 32 letters and digits, with single dots, dashes or underscores between them.")
-EMAIL_WRONG = marked("Enter an e-mail address such as name@example.com.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ EMAIL_MAX = 254
 _USERNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9]|[._-](?=[A-Za-z0-9]))+", re.ASCII)
 USERNAME_RULE = marked("has 3 to 32 letters and digits, with single dots, dashes or underscores between them")
 EMAIL_RULE = marked("is not an e-mail address")
+USERNAME_WRONG = marked("Enter 3 to 32 letters and digits, with single dots, dashes or underscores between them.")
+EMAIL_WRONG = marked("Enter an e-mail address such as name@example.com.")
+"""The same two rules, as pages say them at the field."""
 
 
 class UsernameTakenError(ConflictError):
