@@ -77,6 +77,8 @@ class User(Base):
     email_verified_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     pending_email: Mapped[str | None] = mapped_column(String)
     """The address that takes the place of `email` once its owner opens the link that was sent there."""
+    phone: Mapped[str | None] = mapped_column(String)
+    """In the international form, `+84912345678`; nobody has proved that it is theirs."""
     password_changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
@@ -156,7 +158,18 @@ class LoginOutcome(StrEnum):
     SIGNED_IN = "signed_in"
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a word, not a password
     REFUSED = "refused"
-    """The password was right and the account is suspended or banned."""
+    """The proof was right and the account is suspended or banned."""
+    HALF_WAY = "half_way"
+    """The first proof was right; the second one is still to be given."""
+    WRONG_CODE = "wrong_code"
+
+
+class LoginWay(StrEnum):
+    """What somebody signs in with."""
+
+    PASSWORD = "password"  # noqa: S105 - a word, not a password
+    PASSKEY = "passkey"
+    OPENID = "openid"
 
 
 class LoginHistory(Base):
@@ -168,6 +181,9 @@ class LoginHistory(Base):
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     user_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"))
     outcome: Mapped[LoginOutcome] = mapped_column(_words(LoginOutcome, "outcome"))
+    way: Mapped[LoginWay] = mapped_column(
+        _words(LoginWay, "way"), server_default=LoginWay.PASSWORD.value, default=LoginWay.PASSWORD
+    )
     ip: Mapped[str | None] = mapped_column(String)
     user_agent: Mapped[str | None] = mapped_column(String)
     at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
