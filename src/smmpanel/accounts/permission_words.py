@@ -20,6 +20,10 @@ PERMISSION_WORDS: Mapping[str, str] = {
     P.SERVICES_EDIT: marked("Change services"),
     P.PROVIDERS_VIEW: marked("See providers"),
     P.PROVIDERS_EDIT: marked("Change providers"),
+    P.DEPOSITS_VIEW: marked("See deposits"),
+    P.DEPOSITS_SETTLE: marked("Approve, reject and assign deposits"),
+    P.GATEWAYS_VIEW: marked("See payment methods"),
+    P.GATEWAYS_EDIT: marked("Change payment methods"),
     P.LEDGER_VIEW: marked("See the books"),
     P.SETTINGS_VIEW: marked("See settings and jobs"),
     P.SETTINGS_EDIT: marked("Change settings, run jobs again"),
@@ -31,6 +35,7 @@ PERMISSION_GROUPS: Sequence[tuple[str, Sequence[Permission]]] = (
     (marked("Orders"), (P.ORDERS_VIEW, P.ORDERS_EDIT, P.ORDERS_RESEND, P.ORDERS_SETTLE, P.ORDERS_REFUND)),
     (marked("Users"), (P.USERS_VIEW, P.USERS_EDIT, P.USERS_BALANCE, P.USERS_SUSPEND)),
     (marked("Catalogue"), (P.SERVICES_VIEW, P.SERVICES_EDIT, P.PROVIDERS_VIEW, P.PROVIDERS_EDIT)),
+    (marked("Payments"), (P.DEPOSITS_VIEW, P.DEPOSITS_SETTLE, P.GATEWAYS_VIEW, P.GATEWAYS_EDIT)),
     (
         marked("Panel"),
         (P.LEDGER_VIEW, P.SETTINGS_VIEW, P.SETTINGS_EDIT, P.STAFF_VIEW, P.STAFF_EDIT, P.AUDIT_VIEW),

@@ -26,7 +26,7 @@ from smmpanel.kernel.job_errors import forget_errors_of_ended_jobs, forget_job_e
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
 
-QUEUES = {"orders": 30, "tracking": 20, "facts": 10, "mail": 5, "chores": 0}
+QUEUES = {"orders": 30, "payments": 25, "tracking": 20, "facts": 10, "mail": 5, "chores": 0}
 """Queues and their priorities: of waiting jobs the one with the higher number starts first."""
 JOBS_AT_ONCE = 32
 """Jobs that one worker process runs at a time. They wait for the network most of the time, and the long ones yield."""

@@ -24,6 +24,7 @@ class Panel:
     http: Outgoing
     clock: Clock = system_clock
     provider_adapters: Registry[Any] = field(default_factory=lambda: Registry("smmpanel.provider_adapters"))
+    payment_gateways: Registry[Any] = field(default_factory=lambda: Registry("smmpanel.payment_gateways"))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the process is asked to end: long jobs finish what is in flight and return."""
     running: dict[str, asyncio.Event] = field(default_factory=dict)

@@ -32,6 +32,7 @@ class AccountKind(StrEnum):
     ADJUSTMENTS = "adjustments"
     DEPOSITS = "deposits"
     BONUSES = "bonuses"
+    FEES = "fees"
 
     @property
     def of_users(self) -> bool:

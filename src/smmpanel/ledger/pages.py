@@ -38,6 +38,7 @@ REASONS = {
     Reason.ORDER_CORRECTION.value: marked("Correction of an order"),
     Reason.ADJUSTMENT.value: marked("Changed by staff"),
     Reason.DEPOSIT.value: marked("Deposit"),
+    Reason.DEPOSIT_FEE.value: marked("Payment fee"),
     Reason.REVERSAL.value: marked("Reversal"),
 }
 _ORDER = "order:"

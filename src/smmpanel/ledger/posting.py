@@ -28,6 +28,7 @@ class Reason(StrEnum):
     ORDER_CORRECTION = "order_correction"
     ADJUSTMENT = "adjustment"
     DEPOSIT = "deposit"
+    DEPOSIT_FEE = "deposit_fee"
     REVERSAL = "reversal"
 
 

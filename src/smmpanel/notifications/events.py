@@ -17,6 +17,7 @@ class Event(StrEnum):
 
     ORDERS = "orders"
     REFILLS = "refills"
+    DEPOSITS = "deposits"
     BALANCE = "balance"
     LOW_BALANCE = "low_balance"
     SIGN_IN = "sign_in"
@@ -52,6 +53,12 @@ EVENTS: Mapping[Event, EventTerms] = {
     Event.REFILLS: EventTerms(
         marked("Refills that finish"),
         marked("Completed or rejected."),
+        Wish(in_panel=True, by_mail=False),
+        has_mail=False,
+    ),
+    Event.DEPOSITS: EventTerms(
+        marked("Deposits"),
+        marked("Money of yours that has arrived, and deposits that were rejected."),
         Wish(in_panel=True, by_mail=False),
         has_mail=False,
     ),

@@ -57,6 +57,16 @@ KINDS: Mapping[str, Kind] = {
     "refill_rejected": Kind(
         Event.REFILLS, "refresh-ccw", "is-bad", marked("The refill of order {order_id} was rejected")
     ),
+    "deposit_credited": Kind(
+        Event.DEPOSITS,
+        "wallet",
+        "is-ok",
+        marked("Your deposit of {amount} has arrived"),
+        marked("{credited} was added to your balance."),
+    ),
+    "deposit_rejected": Kind(
+        Event.DEPOSITS, "circle-alert", "is-bad", marked("Your deposit of {amount} was rejected"), "{reason}"
+    ),
     "balance_credited": Kind(
         Event.BALANCE, "wallet", "is-ok", marked("{amount} was added to your balance"), "{reason}"
     ),
@@ -79,7 +89,7 @@ KINDS: Mapping[str, Kind] = {
     ),
 }
 ORDER_KINDS = tuple(name for name, kind in KINDS.items() if kind.event is Event.ORDERS)
-_AMOUNTS = ("refunded", "amount", "balance", "below")
+_AMOUNTS = ("refunded", "amount", "credited", "balance", "below")
 _COUNTS = ("n", "completed", "partial", "canceled")
 
 
