@@ -1,8 +1,9 @@
 """Money: accounts, transfers, statements, proof. Nothing else changes a balance."""
 
-from smmpanel.ledger.accounts import UserAccounts, lock_users, open_user_accounts, panel_account
+from smmpanel.ledger.accounts import Purse, UserAccounts, lock_purses, lock_users, open_user_accounts, panel_account
 from smmpanel.ledger.adjusting import adjust_balance, adjust_by_staff
 from smmpanel.ledger.models import AccountKind
+from smmpanel.ledger.paid_in import PaidIn, paid_in
 from smmpanel.ledger.posting import (
     InsufficientFundsError,
     KeyReusedError,
@@ -13,13 +14,24 @@ from smmpanel.ledger.posting import (
     post_fresh,
     reverse,
 )
-from smmpanel.ledger.statements import balance_of, balances_of, held_of, statement, transfers_for
+from smmpanel.ledger.statements import (
+    balance_of,
+    balances_of,
+    earnings_of,
+    earnings_of_users,
+    held_of,
+    held_of_users,
+    statement,
+    transfers_for,
+)
 
 __all__ = [
     "AccountKind",
     "InsufficientFundsError",
     "KeyReusedError",
     "LockedAccount",
+    "PaidIn",
+    "Purse",
     "Reason",
     "Transfer",
     "UserAccounts",
@@ -27,9 +39,14 @@ __all__ = [
     "adjust_by_staff",
     "balance_of",
     "balances_of",
+    "earnings_of",
+    "earnings_of_users",
     "held_of",
+    "held_of_users",
+    "lock_purses",
     "lock_users",
     "open_user_accounts",
+    "paid_in",
     "panel_account",
     "post",
     "post_fresh",

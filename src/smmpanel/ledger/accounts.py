@@ -31,7 +31,7 @@ async def lock_users(session: AsyncSession, user_ids: Iterable[int], currency: s
     """Lock the wallets and holds of users, in account order; those who have none yet are given theirs."""
     users = sorted(set(user_ids))
     by_owner = await _lock(session, users, currency)
-    missing = [user for user in users if len(by_owner.get(user, {})) < 2]
+    missing = [user for user in users if AccountKind.HELD not in by_owner.get(user, {})]
     if missing:
         await open_user_accounts(session, missing, currency)
         by_owner = await _lock(session, users, currency)
@@ -53,6 +53,29 @@ async def open_user_accounts(session: AsyncSession, user_ids: Iterable[int], cur
         for kind in (AccountKind.WALLET, AccountKind.HELD)
     ]
     await session.execute(insert(LedgerAccount).on_conflict_do_nothing(), rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """A user's wallet, and the commission that is not in it yet, under lock."""
+
+    wallet: LockedAccount
+    earnings: LockedAccount
+
+
+async def lock_purses(session: AsyncSession, user_ids: Iterable[int], currency: str) -> dict[int, Purse]:
+    """Lock the wallets and earnings of users, in account order; those who have none yet are given theirs."""
+    users = sorted(set(user_ids))
+    by_owner = await _lock(session, users, currency)
+    missing = [user for user in users if AccountKind.EARNINGS not in by_owner.get(user, {})]
+    if missing:
+        await open_user_accounts(session, missing, currency)
+        row = {"kind": AccountKind.EARNINGS.value, "currency": currency, "balance": Decimal(0), "may_go_negative": True}
+        await session.execute(
+            insert(LedgerAccount).on_conflict_do_nothing(), [{"owner_id": user, **row} for user in missing]
+        )
+        by_owner = await _lock(session, users, currency)
+    return {user: Purse(by_owner[user][AccountKind.WALLET], by_owner[user][AccountKind.EARNINGS]) for user in users}
 
 
 async def panel_account(session: AsyncSession, kind: AccountKind, currency: str) -> LockedAccount:

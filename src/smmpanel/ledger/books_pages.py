@@ -38,6 +38,8 @@ KINDS: Mapping[str, str] = {
     AccountKind.ADJUSTMENTS: marked("Changed by staff"),
     AccountKind.DEPOSITS: marked("Deposits"),
     AccountKind.BONUSES: marked("Bonuses"),
+    AccountKind.COMMISSIONS: marked("Commissions"),
+    AccountKind.EARNINGS: marked("Commissions to be paid out"),
     AccountKind.FEES: marked("Payment fees"),
 }
 Looking = Annotated[Viewer, Depends(staff_with(Permission.LEDGER_VIEW))]

@@ -32,12 +32,15 @@ class AccountKind(StrEnum):
     ADJUSTMENTS = "adjustments"
     DEPOSITS = "deposits"
     BONUSES = "bonuses"
+    COMMISSIONS = "commissions"
+    EARNINGS = "earnings"
+    """A user's commission that is not in the wallet yet. Below zero it is what was taken back of commission already spent."""
     FEES = "fees"
 
     @property
     def of_users(self) -> bool:
-        """Whether each user has one, with a running balance that may not fall below zero."""
-        return self in {AccountKind.WALLET, AccountKind.HELD}
+        """Whether users have one each, with a running balance."""
+        return self in {AccountKind.WALLET, AccountKind.HELD, AccountKind.EARNINGS}
 
 
 class LedgerAccount(Base):

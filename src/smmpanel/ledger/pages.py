@@ -40,7 +40,12 @@ REASONS = {
     Reason.DEPOSIT.value: marked("Deposit"),
     Reason.DEPOSIT_FEE.value: marked("Payment fee"),
     Reason.REVERSAL.value: marked("Reversal"),
+    Reason.COMMISSION.value: marked("Commission"),
+    Reason.COMMISSION_BACK.value: marked("Commission taken back"),
+    Reason.PAYOUT.value: marked("Commission paid out"),
 }
+OF_OTHERS = frozenset({Reason.COMMISSION.value, Reason.COMMISSION_BACK.value})
+"""What belongs to an order of somebody else: its owner alone may look at it."""
 _ORDER = "order:"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -123,7 +128,7 @@ def _movement(line: StatementLine) -> Movement:
     return Movement(
         at=line.at,
         what=REASONS.get(line.reason, line.reason),
-        order_id=_order_of(line),
+        order_id=None if line.reason in OF_OTHERS else _order_of(line),
         note=line.note or "",
         amount=line.amount,
         balance_after=line.balance_after,

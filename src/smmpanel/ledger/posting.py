@@ -30,6 +30,9 @@ class Reason(StrEnum):
     DEPOSIT = "deposit"
     DEPOSIT_FEE = "deposit_fee"
     REVERSAL = "reversal"
+    COMMISSION = "commission"
+    COMMISSION_BACK = "commission_back"
+    PAYOUT = "payout"
 
 
 class InsufficientFundsError(PanelError):

@@ -50,6 +50,32 @@ async def held_of(session: AsyncSession, user_id: int, currency: str) -> Money:
     return await _balance(session, user_id, AccountKind.HELD, currency)
 
 
+async def held_of_users(session: AsyncSession, user_ids: Collection[int], currency: str) -> dict[int, Decimal]:
+    """Return what is held for the open orders of those of these users who have any."""
+    found = select(LedgerAccount.owner_id, LedgerAccount.balance).where(
+        LedgerAccount.owner_id.in_(user_ids),
+        LedgerAccount.kind == AccountKind.HELD.value,
+        LedgerAccount.currency == currency,
+        LedgerAccount.balance > 0,
+    )
+    return {row.owner_id: row.balance for row in await session.execute(found)}
+
+
+async def earnings_of(session: AsyncSession, user_id: int, currency: str) -> Money:
+    """Return a user's commission that is not in the wallet yet; below zero if commission that was spent is owed back."""
+    return await _balance(session, user_id, AccountKind.EARNINGS, currency)
+
+
+async def earnings_of_users(session: AsyncSession, user_ids: Collection[int], currency: str) -> dict[int, Decimal]:
+    """Return the same for several users; who never had any is missing."""
+    found = select(LedgerAccount.owner_id, LedgerAccount.balance).where(
+        LedgerAccount.owner_id.in_(user_ids),
+        LedgerAccount.kind == AccountKind.EARNINGS.value,
+        LedgerAccount.currency == currency,
+    )
+    return {row.owner_id: row.balance for row in await session.execute(found)}
+
+
 async def _balance(session: AsyncSession, user_id: int, kind: AccountKind, currency: str) -> Money:
     found = await session.scalar(_own(user_id, kind, currency).with_only_columns(LedgerAccount.balance))
     return Money(found or Decimal(0), currency)
