@@ -10,6 +10,7 @@ import smmpanel.kernel.options
 import smmpanel.ledger.models
 import smmpanel.notifications.models
 import smmpanel.orders.models
+import smmpanel.payments.models
 import smmpanel.providers.models
 import smmpanel.reports.models  # noqa: F401
 from smmpanel.kernel.db import Base
