@@ -11,6 +11,7 @@ from smmpanel.accounts.access import Actor
 from smmpanel.accounts.models import AuditEntry
 from smmpanel.catalog.change_log import catalog_version
 from smmpanel.catalog.editing import create_category, create_service
+from smmpanel.catalog.kept_lists import KeptLists
 from smmpanel.catalog.markups import set_panel_markup
 from smmpanel.catalog.models import Category, Service
 from smmpanel.catalog.price_lists import sale_terms, service_for, service_rows, services_page
@@ -21,11 +22,13 @@ from smmpanel.catalog.repricing import EVERYTHING, reprice
 from smmpanel.catalog.updates import latest_updates
 from smmpanel.catalog.user_prices import (
     custom_rates_of,
+    discount_in_force,
     discount_of,
     remove_custom_rate,
     remove_discount,
     set_custom_rate,
     set_discount,
+    set_tier_discounts,
 )
 from smmpanel.kernel.errors import InvalidInputError, NotFoundError
 
@@ -120,6 +123,52 @@ async def test_everybody_sees_their_own_rates(panel, jap, shelves, a_user, line)
     assert {one: terms[tom, one].rate for one in ids} == his
     assert (alone.rate, alone.list_rate) == (Decimal("0.583333"), Decimal("0.666666"))
     assert (terms[mai, ids[0]].discount_percent, terms[mai, ids[1]].custom_rate) == (Decimal("12.5"), Decimal(6))
+
+
+async def test_the_greater_of_own_and_tier_discount_is_in_force_at_once_and_no_list_is_thrown_away(
+    panel, jap, shelves, a_user, line
+):
+    mai, tom, lan = await a_user("mai"), await a_user("tom"), await a_user("lan")
+    async with panel.db.transaction() as session:
+        await set_panel_markup(session, MarkupRule(Decimal(100)))
+    await jap.take(line("1", rate=Decimal(5)), line("2", rate=Decimal(1)))
+    one, two = [(await shelves.service(number)).id for number in ("1", "2")]
+    kept = KeptLists("USD")
+
+    async def rates(user: int) -> tuple[Decimal, Decimal]:
+        async with panel.db.transaction() as session:
+            found = (await kept.list_for(session, user)).by_id
+            terms = await sale_terms(session, [(user, one), (user, two)])
+            assert {service: row.rate for service, row in found.items()} == {
+                service: terms[user, service].rate for service in (one, two)
+            }
+        return found[one].rate, found[two].rate
+
+    async with panel.db.transaction() as session:
+        toms, before = await kept.list_for(session, tom), await catalog_version(session)
+        await set_custom_rate(session, lan, two, Decimal("1.5"), actor=STAFF)
+        assert await catalog_version(session) != before
+        before = await catalog_version(session)
+        await set_tier_discounts(session, {mai: Decimal(5), lan: Decimal(10)})
+        assert await catalog_version(session) == before
+    assert (await rates(mai), await rates(lan), await rates(tom)) == (
+        (Decimal("9.5"), Decimal("1.9")), (Decimal(9), Decimal("1.5")), (Decimal(10), Decimal(2)),
+    )  # fmt: skip
+    async with panel.db.transaction() as session:
+        hers, list_prices = await kept.list_for(session, mai), await kept.list_for(session, tom)
+        assert toms is not list_prices  # the own rate of another user
+        await set_tier_discounts(session, {mai: Decimal(10), tom: Decimal(5)})
+    async with panel.db.transaction() as session:
+        assert await kept.list_for(session, tom) is hers
+        assert await discount_in_force(session, mai) == (Decimal(10), "tier")
+        await set_discount(session, mai, Decimal("12.5"), actor=STAFF)
+        assert await discount_in_force(session, mai) == (Decimal("12.5"), "own")
+        assert await discount_of(session, tom) == 0
+        assert (await sale_terms(session, [(mai, one)]))[mai, one].discount_from == "own"
+    assert await rates(mai) == (Decimal("8.75"), Decimal("1.75"))
+    async with panel.db.transaction() as session:
+        await set_discount(session, mai, Decimal(0), actor=STAFF)
+    assert await rates(mai) == (Decimal(9), Decimal("1.8"))
 
 
 async def test_lists_terms_and_pricing_rules_agree(panel, jap, shelves, a_user, line):

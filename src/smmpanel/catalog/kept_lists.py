@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from smmpanel.catalog.price_lists import ServiceRow, price_list_stamps, service_rows
+from smmpanel.catalog.price_lists import LIST_PRICES, Prices, ServiceRow, price_list, price_list_stamps
 
 KEPT_LISTS_MAX = 12
 
@@ -23,7 +23,7 @@ class ShelfRow(NamedTuple):
 
 
 class KeptList:
-    """All services on sale at one user's prices, in the order of the shelves."""
+    """All services on sale at some prices, in the order of the shelves."""
 
     def __init__(self, rows: Sequence[ServiceRow]) -> None:
         self.rows = rows
@@ -72,19 +72,19 @@ class KeptList:
 
 
 class KeptLists:
-    """The price lists that were asked for last: one for all who pay list prices, one each for those who do not."""
+    """The price lists that were asked for last: one for each discount, and one each for users who have own rates."""
 
     def __init__(self, currency: str) -> None:
         self._currency = currency
-        self._kept: OrderedDict[int | None, tuple[str, KeptList]] = OrderedDict()
+        self._kept: OrderedDict[Prices, tuple[str, KeptList]] = OrderedDict()
 
     async def list_for(self, session: AsyncSession, user_id: int) -> KeptList:
         """Return a user's price list as it is now; one short query if it has not changed."""
         stamp, own = await price_list_stamps(session, [user_id])
-        whose = user_id if user_id in own else None
+        whose = own.get(user_id, LIST_PRICES)
         kept = self._kept.get(whose)
         if kept is None or kept[0] != stamp:
-            kept = (stamp, KeptList(await service_rows(session, whose, self._currency)))
+            kept = (stamp, KeptList(await price_list(session, whose, self._currency)))
             self._kept[whose] = kept
         self._kept.move_to_end(whose)
         while len(self._kept) > KEPT_LISTS_MAX:

@@ -166,13 +166,19 @@ class FxRate(Base):
 
 
 class UserDiscount(Base):
-    """A user's own discount on list prices."""
+    """A user's discounts on list prices: the greater one is in force."""
 
     __tablename__ = "user_discounts"
-    __table_args__ = (CheckConstraint("percent >= 0 AND percent <= 100", name="range"),)
+    __table_args__ = (
+        CheckConstraint("percent >= 0 AND percent <= 100", name="range"),
+        CheckConstraint("tier_percent >= 0 AND tier_percent <= 100", name="tier_range"),
+    )
 
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     percent: Mapped[Decimal] = mapped_column(Numeric(7, 4))
+    """What staff gave this user alone."""
+    tier_percent: Mapped[Decimal] = mapped_column(Numeric(7, 4), server_default=text("0"))
+    """What the user's tier gives: written by whoever counts what users spend."""
 
 
 class CustomRate(Base):

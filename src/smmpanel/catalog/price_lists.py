@@ -11,12 +11,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.catalog.change_log import STAMP
 from smmpanel.catalog.live_routes import FIRST_ROUTE_OF_ANY_CURRENCY, LIVE_ROUTES, PANEL_MARKUP
 from smmpanel.catalog.pricing import final_rate
+from smmpanel.catalog.user_prices import DISCOUNT, DISCOUNT_FROM
 from smmpanel.kernel.errors import NotFoundError
 from smmpanel.kernel.money import plain
 from smmpanel.kernel.paging import PAGE_SIZE, PAGE_SIZE_MAX, Paged, key_from, paged
 
 ID_DIGITS = 19
 """Numbers with so many digits are no ids."""
+
+
+class Prices(NamedTuple):
+    """Whose prices: those of everybody with this discount, or of one user who has own rates beside it."""
+
+    discount: Decimal = Decimal(0)
+    """In percent."""
+    user_id: int | None = None
+
+
+LIST_PRICES = Prices()
 
 
 class ServiceRow(NamedTuple):
@@ -52,10 +64,23 @@ async def service_rows(session: AsyncSession, user_id: int | None, currency: str
     return [_row(row) for row in rows]
 
 
-async def price_list_stamps(session: AsyncSession, user_ids: Iterable[int]) -> tuple[str, set[int]]:
-    """Return the present stamp of all price lists, and which of these users have a list of their own, in one statement."""
+async def price_list(session: AsyncSession, prices: Prices, currency: str) -> list[ServiceRow]:
+    """Return all services on sale at these prices, in the order of the shelves. `currency` is the panel's."""
+    rows = await session.execute(_LIST, {"user_id": prices.user_id, "currency": currency})
+    return [_row(row, prices.discount) for row in rows]
+
+
+async def price_list_stamps(session: AsyncSession, user_ids: Iterable[int]) -> tuple[str, dict[int, Prices]]:
+    """Return the present stamp of all price lists, and which of these users do not pay list prices, in one statement.
+
+    A discount belongs to the prices, not to the stamp: when a user's changes, nobody's list has to be made anew.
+    """
     row = (await session.execute(_STAMPS, {"users": list(user_ids)})).one()
-    return row.stamp, set(row.own)
+    own = {
+        int(user_id): Prices(Decimal(percent), int(user_id) if has_rates else None)
+        for user_id, (percent, has_rates) in (row.own or {}).items()
+    }
+    return row.stamp, own
 
 
 async def services_page(
@@ -99,8 +124,10 @@ def _like(word: str) -> str:
     return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _row(row: Any) -> ServiceRow:
+def _row(row: Any, known_discount: Decimal | None = None) -> ServiceRow:
     *shown, listed, cost, allow_below_cost, discount, custom = row
+    if known_discount is not None:
+        discount = known_discount
     rate = listed
     if discount or custom is not None:
         rate = final_rate(
@@ -129,6 +156,8 @@ class SaleTerms:
     cost: Decimal | None
     allow_below_cost: bool
     discount_percent: Decimal
+    discount_from: str
+    """Whose discount it is: the user's `own`, their `tier`'s, or nothing's."""
     custom_rate: Decimal | None
     markup: dict[str, str]
     """What made the list rate, ready to be frozen: a rate fixed by hand, or each part of the markup and its level."""
@@ -179,8 +208,11 @@ async def sale_terms(session: AsyncSession, pairs: Iterable[Pair]) -> dict[Pair,
 
 
 _STAMPS = text(
-    f"SELECT {STAMP} AS stamp, ARRAY(SELECT user_id FROM user_discounts WHERE user_id = ANY(CAST(:users AS bigint[]))"
-    " UNION SELECT user_id FROM custom_rates WHERE user_id = ANY(CAST(:users AS bigint[]))) AS own"
+    f"SELECT {STAMP} AS stamp, (SELECT jsonb_object_agg(o.user_id, jsonb_build_array(CAST(o.percent AS text), o.has_rates))"
+    f" FROM (SELECT u.user_id, {DISCOUNT} AS percent,"
+    " EXISTS (SELECT FROM custom_rates c WHERE c.user_id = u.user_id) AS has_rates"
+    " FROM unnest(CAST(:users AS bigint[])) AS u(user_id) LEFT JOIN user_discounts d ON d.user_id = u.user_id) o"
+    " WHERE o.percent > 0 OR o.has_rates) AS own"
 )
 _ON_SALE = f"""
   FROM services s
@@ -192,7 +224,7 @@ _ON_SALE = f"""
 """
 _COLUMNS = f"""
 SELECT s.id, s.name, c.id, c.name, c.platform, s.type, s.mode, s.description, s.average_time, s.min, s.max, s.dripfeed,
-       s.refill, s.refill_days, s.cancel, s.rate, s.cost, s.allow_below_cost, COALESCE(d.percent, 0), cr.rate
+       s.refill, s.refill_days, s.cancel, s.rate, s.cost, s.allow_below_cost, {DISCOUNT}, cr.rate
 {_ON_SALE}
 """
 _PLACE = "c.position, c.id, s.position, s.id"
@@ -236,7 +268,7 @@ SELECT w.user_id,
             WHEN s.mode = 'provider' AND f.route_id IS NULL THEN 'no_route' END,
        s.fixed_rate, {", ".join(_nearest(part) for part in _PARTS)}, {", ".join(_nearest_level(part) for part in _PARTS)},
        s.id, s.name, s.type, s.mode, c.platform, s.min, s.max, s.dripfeed, s.refill, s.refill_days, s.cancel,
-       s.link_guard, s.rate, s.cost, s.allow_below_cost, COALESCE(d.percent, 0), cr.rate
+       s.link_guard, s.rate, s.cost, s.allow_below_cost, {DISCOUNT}, {DISCOUNT_FROM}, cr.rate
   FROM unnest(CAST(:users AS bigint[]), CAST(:services AS bigint[])) AS w(user_id, service_id)
   JOIN services s ON s.id = w.service_id
   JOIN categories c ON c.id = s.category_id

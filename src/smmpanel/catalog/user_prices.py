@@ -1,8 +1,10 @@
-"""What single users pay: a discount on everything, or a rate of their own for one service."""
+"""What single users pay: a discount on everything, their own or their tier's, or a rate of their own for one service."""
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,6 +18,12 @@ from smmpanel.kernel.money import LIMIT, round_up
 
 PERCENT_STEP = Decimal("0.0001")
 PERCENT_MAX = Decimal(100)
+DISCOUNT = "COALESCE(GREATEST(d.percent, d.tier_percent), 0)"
+"""SQL for the discount in force, where `d` is the user's row of `user_discounts` or none."""
+DISCOUNT_FROM = (
+    "CASE WHEN d.percent > 0 AND d.percent >= d.tier_percent THEN 'own' WHEN d.tier_percent > 0 THEN 'tier' ELSE '' END"
+)
+"""SQL for whose discount that is."""
 
 
 async def set_discount(session: AsyncSession, user_id: int, percent: Decimal, *, actor: Actor) -> None:
@@ -29,13 +37,10 @@ async def set_discount(session: AsyncSession, user_id: int, percent: Decimal, *,
     before = await discount_of(session, user_id)
     if percent == before:
         return
-    if percent == 0:
-        await session.execute(delete(UserDiscount).where(UserDiscount.user_id == user_id))
-    else:
-        written = insert(UserDiscount).values(user_id=user_id, percent=percent)
-        await session.execute(
-            written.on_conflict_do_update(index_elements=[UserDiscount.user_id], set_={"percent": percent})
-        )
+    written = insert(UserDiscount).values(user_id=user_id, percent=percent)
+    await session.execute(
+        written.on_conflict_do_update(index_elements=[UserDiscount.user_id], set_={"percent": percent})
+    )
     await bump_version(session)
     change = {"before": {"discount_percent": before}, "after": {"discount_percent": percent}}
     await audit(session, actor, Permission.USERS_EDIT, f"user:{user_id}", **change)
@@ -79,8 +84,31 @@ async def remove_custom_rate(session: AsyncSession, user_id: int, service_id: in
         await _note(session, user_id, service_id, before, None, actor=actor)
 
 
+async def set_tier_discounts(session: AsyncSession, percents: Mapping[int, Decimal]) -> None:
+    """Give users the discounts of their tiers, in one statement. Prices of everybody else stay kept as they are.
+
+    The caller has these users' money spent under lock, and nobody asks for it by hand: there is no permission to it.
+    """
+    if percents:
+        users = sorted(percents)
+        await session.execute(_SET_TIERS, {"users": users, "percents": [percents[one] for one in users]})
+
+
+class Discount(NamedTuple):
+    """A discount in percent, and whose it is: the user's `own`, their `tier`'s, or nothing's."""
+
+    percent: Decimal
+    source: str
+
+
+async def discount_in_force(session: AsyncSession, user_id: int) -> Discount:
+    """Return the discount that a user's prices have now."""
+    row = (await session.execute(_IN_FORCE, {"user": user_id})).one()
+    return Discount(row.percent, row.source)
+
+
 async def discount_of(session: AsyncSession, user_id: int) -> Decimal:
-    """Return a user's discount in percent; zero where there is none."""
+    """Return a user's own discount in percent; zero where there is none."""
     found = await session.scalar(select(UserDiscount.percent).where(UserDiscount.user_id == user_id))
     return Decimal(0) if found is None else found
 
@@ -118,3 +146,15 @@ async def _note(
         before={"service": service_id, "custom_rate": before},
         after={"service": service_id, "custom_rate": after},
     )
+
+
+_SET_TIERS = text(
+    "INSERT INTO user_discounts AS d (user_id, percent, tier_percent)"
+    " SELECT v.user_id, 0, v.percent FROM unnest(CAST(:users AS bigint[]), CAST(:percents AS numeric[])) AS v(user_id, percent)"
+    " ORDER BY v.user_id"
+    " ON CONFLICT (user_id) DO UPDATE SET tier_percent = excluded.tier_percent WHERE d.tier_percent <> excluded.tier_percent"
+)
+_IN_FORCE = text(
+    f"SELECT {DISCOUNT} AS percent, {DISCOUNT_FROM} AS source"
+    " FROM (SELECT CAST(:user AS bigint) AS user_id) u LEFT JOIN user_discounts d ON d.user_id = u.user_id"
+)

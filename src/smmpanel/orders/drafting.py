@@ -140,6 +140,7 @@ def _frozen(terms: SaleTerms, route: Route | None, rate: Decimal, currency: str)
         "list_rate": plain(terms.list_rate),
         "rate": plain(rate),
         "discount_percent": plain(terms.discount_percent),
+        "discount_from": terms.discount_from,
         "custom_rate": None if terms.custom_rate is None else plain(terms.custom_rate),
         "markup": terms.markup,
         "below_cost": terms.allow_below_cost,

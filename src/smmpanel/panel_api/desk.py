@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.api_keys import KeyClaim, KeyHasher, KeyHolder, find_keys, holder_for, touch_keys
-from smmpanel.catalog.price_lists import price_list_stamps
+from smmpanel.catalog.price_lists import LIST_PRICES, Prices, price_list_stamps
 from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.panel import Panel
 from smmpanel.orders.placing import NewOrder, Placed, place_orders
@@ -33,7 +33,7 @@ class Known:
 
     holder: KeyHolder
     catalog: str
-    own_prices: bool
+    prices: Prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,10 @@ class Desk:
             users = {one.user_id for one in answers if isinstance(one, KeyHolder)}
             catalog, own = await price_list_stamps(session, users)
             await _note_use(session, answers, now)
-        return [one if isinstance(one, Exception) else Known(one, catalog, one.user_id in own) for one in answers]
+        return [
+            one if isinstance(one, Exception) else Known(one, catalog, own.get(one.user_id, LIST_PRICES))
+            for one in answers
+        ]
 
     async def _add_together(self, calls: Sequence[AddCall]) -> list[Placed | Exception]:
         now = self._panel.clock()

@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 import orjson
 
-from smmpanel.catalog.price_lists import ServiceRow, service_rows
+from smmpanel.catalog.price_lists import Prices, ServiceRow, price_list
 from smmpanel.catalog.service_types import SERVICE_TYPES
 from smmpanel.kernel.money import plain
 from smmpanel.kernel.panel import Panel
@@ -14,21 +14,21 @@ KEPT_BYTES_MAX = 16 * 1024 * 1024
 
 
 class ServiceLists:
-    """Rendered catalogues by price list: one for all who pay list prices, one each for those who do not."""
+    """Rendered catalogues by price list: one for each discount, and one each for users who have own rates."""
 
     def __init__(self, panel: Panel) -> None:
         self._panel = panel
-        self._kept: OrderedDict[int | None, tuple[str, bytes]] = OrderedDict()
+        self._kept: OrderedDict[Prices, tuple[str, bytes]] = OrderedDict()
 
     async def body_for(self, known: Known) -> bytes:
         """Return the catalogue as a caller is to see it, rendered."""
-        whose = known.holder.user_id if known.own_prices else None
+        whose = known.prices
         kept = self._kept.get(whose)
         if kept is not None and kept[0] == known.catalog:
             self._kept.move_to_end(whose)
             return kept[1]
         async with self._panel.db.transaction() as session:
-            rows = await service_rows(session, whose, self._panel.currency)
+            rows = await price_list(session, whose, self._panel.currency)
         body = orjson.dumps([_entry(row) for row in rows])
         self._kept.pop(whose, None)
         self._kept[whose] = (known.catalog, body)

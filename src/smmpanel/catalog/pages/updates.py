@@ -14,7 +14,7 @@ from smmpanel.catalog.kept_lists import KeptList
 from smmpanel.catalog.pages.shelves import list_for
 from smmpanel.catalog.pricing import final_rate
 from smmpanel.catalog.updates import KINDS, Update, latest_updates
-from smmpanel.catalog.user_prices import discount_of
+from smmpanel.catalog.user_prices import discount_in_force
 from smmpanel.kernel.i18n import marked
 from smmpanel.web.inputs import CleanText
 from smmpanel.web.pages import page
@@ -87,7 +87,7 @@ async def show_updates(
         session, viewer.user_id, kind=wanted, favourites_only=bool(favourites), after=after, size=ROWS
     )
     kept = await list_for(request, session, viewer.user_id)
-    discount = await discount_of(session, viewer.user_id)
+    discount = (await discount_in_force(session, viewer.user_id)).percent
     lines = [told(one, kept, discount) for one in found.rows]
     shown = UpdatesPage(lines, found.after, wanted, bool(favourites), KIND_WORDS, FIELD_WORDS)
     return page(request, "catalog/updates.html", shown)
