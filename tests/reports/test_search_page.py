@@ -83,6 +83,8 @@ async def test_orders_users_and_services_are_found(admin: StaffBrowser, shelf: S
     assert await found(admin, "ext-77") == set()
     assert await found(admin, "instagram.com/first.one?igsh=abc") == {order}
     assert await found(admin, "https://www.instagram.com/nobody") == set()
+    assert await found(admin, "@first.one") == {order}
+    assert await found(admin, "SECOND") == {sent}
     assert await found(admin, "MAI_") == {user}
     assert await found(admin, "maiX") == set()
     assert await found(admin, "mai_media@example") == {user}
@@ -92,6 +94,36 @@ async def test_orders_users_and_services_are_found(admin: StaffBrowser, shelf: S
     assert await found(admin, "%%") == set()
     assert await found(admin, "m") == set()
     assert await found(admin, "9" * 30) == set()
+
+
+async def test_a_link_finds_orders_that_are_long_over(admin: StaffBrowser, shelf: Shelf, db: Database) -> None:
+    async with db.transaction() as session:
+        await session.execute(
+            text("UPDATE orders SET status = 'completed', guard_key = NULL, created_at = '2019-01-01' WHERE id = :id"),
+            {"id": shelf.order},
+        )
+
+    assert await found(admin, "instagr.am/FIRST.one/") == {f"/staff/orders/{shelf.order}"}
+    assert await found(admin, "first.on_") == set()
+    assert f"/staff/orders/{shelf.order}" in (await admin.get(PATH, params={"q": "first.one"})).text
+
+
+async def test_the_page_shows_twenty_orders_on_a_link_and_the_palette_eight(
+    admin: StaffBrowser, shelf: Shelf, db: Database
+) -> None:
+    async with db.transaction() as session:
+        await session.execute(
+            text(
+                "INSERT INTO orders (user_id, service_id, kind, status, link, quantity, currency, charge, rate, terms)"
+                " SELECT user_id, service_id, kind, 'completed', link, quantity, currency, charge, rate, terms"
+                " FROM orders, generate_series(1, 30) WHERE id = :id"
+            ),
+            {"id": shelf.order},
+        )
+    link = "https://www.instagram.com/first.one/"
+
+    assert len(await found(admin, link)) == 8
+    assert (await admin.get(PATH, params={"q": link})).text.count("data-row-link") == 20
 
 
 async def test_new_names_are_found_at_once(admin: StaffBrowser, shelf: Shelf, db: Database) -> None:
@@ -130,7 +162,7 @@ async def test_customers_do_not_search(panel: Panel) -> None:
 
 
 async def test_nothing_is_found_by_going_through_all(db: Database, shelf: Shelf) -> None:
-    asked = {"number": 1, "name": "x", "link": "instagram.com/x", "prefix": "x%", "most": 8}
+    asked = {"number": 1, "name": "x", "linked": [1, 2], "prefix": "x%", "most": 8}
     async with db.transaction() as session:
         # On tables this small the planner prefers reading them whole: it is asked what it can do without.
         await session.execute(text("SET LOCAL enable_seqscan = off"))

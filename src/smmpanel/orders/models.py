@@ -110,6 +110,13 @@ class Order(Base):
         ),
         Index("ix_orders_guard", "service_id", "guard_key", postgresql_where=text("guard_key IS NOT NULL")),
         Index("ix_orders_parent", "parent_id", "id", postgresql_where=text("parent_id IS NOT NULL")),
+        # By the last word of the link, as the database's own function `link_name` cuts it out; see `orders/on_links.py`.
+        Index(
+            "ix_orders_link_name",
+            func.link_name(text("link")).label("link_name"),
+            "id",
+            postgresql_ops={"link_name": "text_pattern_ops"},
+        ),
         Index(
             "ix_orders_subscriptions",
             "provider_id",

@@ -13,6 +13,7 @@ from smmpanel.accounts.access import Actor, Permission
 from smmpanel.kernel.errors import NotFoundError
 from smmpanel.kernel.paging import PAGE_SIZE, PAGE_SIZE_MAX, Paged, key_from, paged
 from smmpanel.orders.models import OrderKind, OrderStatus
+from smmpanel.orders.on_links import orders_on
 from smmpanel.orders.owning import is_order_id
 from smmpanel.orders.words import net_charge, refill_word, shown_remains, status_word
 
@@ -204,18 +205,26 @@ _CONDITIONS = {
     "parent_id": "o.parent_id = :parent_id",
     "statuses": "o.status = ANY(CAST(:statuses AS text[]))",
     "ids": "o.id = ANY(CAST(:ids AS bigint[]))",
-    "link": "o.link = :link",
+    "link": "(link_name(o.link) = link_name(:link) AND o.link = :link)",
     "before": "o.id < :before",
     "since": "o.created_at >= :since",
     "until": "o.created_at < :until",
-    # One person's orders have no index of their words: so many of the latest are looked through, and no more.
-    "like": "(o.link ILIKE :like OR o.service_id IN (SELECT id FROM services WHERE name ILIKE :like))",
-    "number": "(o.id = :number OR o.service_id = :number)",
-    "looked_through": "o.id >= (SELECT coalesce(min(id), 0) FROM"
-    " (SELECT id FROM orders WHERE user_id = :user_id ORDER BY id DESC LIMIT :looked_through) latest)",
 }
 LOOKED_THROUGH = 20_000
-"""So many of a customer's latest orders are searched for a text."""
+"""So many of a customer's latest orders are searched for a text; before them, orders are found by their links alone."""
+LINKED_MAX = 1_000
+# One person's orders have no index of their words: so many of the latest are looked through, and no more.
+_FLOOR = (
+    "(SELECT coalesce(min(id), 0) FROM"
+    " (SELECT id FROM orders WHERE user_id = :user_id ORDER BY id DESC LIMIT :looked_through) latest)"
+)
+_LINKED = "o.id = ANY(CAST(:linked AS bigint[]))"
+_OF_LATEST = {
+    "like": f"(o.link ILIKE :like OR o.service_id IN (SELECT id FROM services WHERE name ILIKE :like) OR {_LINKED})"
+    f" AND o.id >= {_FLOOR}",
+    "number": f"(o.id = :number OR o.service_id = :number OR {_LINKED}) AND o.id >= {_FLOOR}",
+}
+_OF_OLDER = f"{_LINKED} AND o.id < {_FLOOR}"
 _BY_NAME = text(
     "SELECT id FROM orders WHERE id = :number"
     " UNION SELECT o.id FROM providers p JOIN orders o ON o.provider_id = p.id AND o.external_id = :name WHERE :staff"
@@ -233,8 +242,9 @@ async def orders_page(
     """Return a page of orders, newest first. Without `orders.view` only the viewer's own are found, whatever is asked."""
     size = max(1, min(size, PAGE_SIZE_MAX))
     staff = viewer.may(Permission.ORDERS_VIEW)
+    user_id = wanted.user_id if staff else (viewer.user_id or 0)
     given: dict[str, Any] = {
-        "user_id": wanted.user_id if staff else (viewer.user_id or 0),
+        "user_id": user_id,
         "service_id": wanted.service_id,
         "provider_id": wanted.provider_id if staff else None,
         "unconfirmed": wanted.unconfirmed if staff else None,
@@ -243,7 +253,6 @@ async def orders_page(
         "before": key_from(after),
         "since": wanted.since,
         "until": wanted.until,
-        **(_like(wanted.words) if wanted.user_id or not staff else {}),
         **await _searched(session, wanted.search, staff=staff),
     }
     given = {name: value for name, value in given.items() if value is not None}
@@ -254,22 +263,34 @@ async def orders_page(
         conditions.append(f"o.kind IN ({kinds})")
     elif not given.keys() & {"parent_id", "ids", "link"}:
         conditions.append("o.kind <> 'run'")
-    # First the page, then what belongs to its orders.
-    chosen = f"(SELECT o.* FROM orders o WHERE {' AND '.join(conditions) or 'true'} ORDER BY o.id DESC LIMIT :size)"
-    page = text(f"{_VIEW.format(orders=chosen)} ORDER BY o.id DESC")
-    rows = (await session.execute(page, {**given, "size": size + 1})).mappings().all()
+    words = _words(wanted.words) if user_id is not None else None
+    if words is None:
+        rows = await _rows(session, conditions, given, size + 1)
+    else:
+        linked = await orders_on(session, wanted.words or "", most=LINKED_MAX, user_id=user_id)
+        given |= {words[0]: words[1], "linked": linked, "looked_through": LOOKED_THROUGH}
+        rows = await _rows(session, [*conditions, _OF_LATEST[words[0]]], given, size + 1)
+        if linked and len(rows) <= size:
+            rows += await _rows(session, [*conditions, _OF_OLDER], given, size + 1 - len(rows))
     return paged([_view(row) for row in rows], size, [row["id"] for row in rows])
 
 
-def _like(typed: str | None) -> dict[str, Any]:
-    """Turn what a customer typed into conditions."""
+async def _rows(session: AsyncSession, conditions: list[str], given: dict[str, Any], most: int) -> list[Any]:
+    # First the page, then what belongs to its orders.
+    chosen = f"(SELECT o.* FROM orders o WHERE {' AND '.join(conditions) or 'true'} ORDER BY o.id DESC LIMIT :most)"
+    page = text(f"{_VIEW.format(orders=chosen)} ORDER BY o.id DESC")
+    return list((await session.execute(page, {**given, "most": most})).mappings())
+
+
+def _words(typed: str | None) -> tuple[str, int | str] | None:
+    """Turn what a customer typed into a number or a pattern."""
     name = (typed or "").strip().removeprefix("#").replace("\x00", "")
     if not name:
-        return {}
+        return None
     if name.isascii() and name.isdigit() and len(name) < 19:
-        return {"number": int(name), "looked_through": LOOKED_THROUGH}
+        return "number", int(name)
     escaped = name.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return {"like": f"%{escaped}%", "looked_through": LOOKED_THROUGH}
+    return "like", f"%{escaped}%"
 
 
 async def _searched(session: AsyncSession, search: str | None, *, staff: bool) -> dict[str, Any]:

@@ -11,18 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.accounts.access import Permission, Viewer
 from smmpanel.catalog.change_log import catalog_version
 from smmpanel.catalog.kept_lists import folded
-from smmpanel.catalog.links import check_link
-from smmpanel.catalog.order_faults import OrderFieldError
 from smmpanel.catalog.staff.listing import literal
+from smmpanel.orders.on_links import orders_on
 
 FOUND_MAX = 8
 """Of each kind: whoever needs more looks in its own list."""
 SEARCH_MAX = 200
 PREFIX_MIN = 2
+POST_DIGITS_MIN = 9
 EXTERNAL_ID_MAX = 100
 _ID_MAX = 2**63 - 1
 
-# Each branch has an index: the primary key, the ids at each provider, the guarded links of each service.
+# Each branch has an index: the primary key, the ids at each provider; those on a link were found by theirs.
 _ORDERS = text(
     """
 SELECT o.id, o.status, o.unconfirmed, o.link, o.external_id, o.created_at, u.username, s.name AS service
@@ -30,9 +30,7 @@ SELECT o.id, o.status, o.unconfirmed, o.link, o.external_id, o.created_at, u.use
         UNION
         SELECT o.id FROM providers p JOIN orders o ON o.provider_id = p.id AND o.external_id = :name
         UNION
-        SELECT o.id FROM services s
-          JOIN orders o ON o.service_id = s.id AND o.guard_key = :link AND o.guard_key IS NOT NULL
-         WHERE CAST(:link AS text) IS NOT NULL) found
+        SELECT unnest(CAST(:linked AS bigint[]))) found
   JOIN orders o ON o.id = found.id JOIN users u ON u.id = o.user_id JOIN services s ON s.id = o.service_id
  ORDER BY o.id DESC LIMIT :most
 """
@@ -121,8 +119,13 @@ class ServiceNames:
         return by_id + [row for row, _ in zip(by_name, range(FOUND_MAX - len(by_id)), strict=False)]
 
 
-async def search_everything(session: AsyncSession, viewer: Viewer, search: str, names: ServiceNames) -> Found:
-    """Find what the viewer may see: orders by id, id at a provider or link; users and services by id or name."""
+async def search_everything(
+    session: AsyncSession, viewer: Viewer, search: str, names: ServiceNames, *, orders: int = FOUND_MAX
+) -> Found:
+    """Find what the viewer may see: orders by id, id at a provider, link or name in it; users and services by id or name.
+
+    `orders` is how many orders at most: the newest.
+    """
     search = search.strip()[:SEARCH_MAX]
     bare = search.removeprefix("#").strip()
     number = int(bare) if bare.isascii() and bare.isdigit() and len(bare) < 20 and int(bare) <= _ID_MAX else 0
@@ -130,7 +133,10 @@ async def search_everything(session: AsyncSession, viewer: Viewer, search: str, 
         return Found()
     found = Found()
     if viewer.may(Permission.ORDERS_VIEW):
-        asked = {"number": number, "name": bare[:EXTERNAL_ID_MAX], "link": _key_of(bare), "most": FOUND_MAX}
+        # A short number is the number of an order; posts and videos have long ones.
+        is_link = not number or len(bare) >= POST_DIGITS_MIN
+        linked = await orders_on(session, bare, most=orders, beginnings=not number) if is_link else []
+        asked = {"number": number, "name": bare[:EXTERNAL_ID_MAX], "linked": linked, "most": orders}
         rows = await session.execute(_ORDERS, asked)
         found = replace(found, orders=[FoundOrder(*row) for row in rows])
     if viewer.may(Permission.USERS_VIEW):
@@ -139,13 +145,3 @@ async def search_everything(session: AsyncSession, viewer: Viewer, search: str, 
     if viewer.may(Permission.SERVICES_VIEW):
         found = replace(found, services=await names.find(session, bare, number))
     return found
-
-
-def _key_of(typed: str) -> str | None:
-    """Return by what a link is compared; `None` if it is no address."""
-    if "." not in typed and "/" not in typed:
-        return None
-    try:
-        return check_link(typed).key
-    except OrderFieldError:
-        return None

@@ -16,10 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.paging import cursor_for, key_from
 from smmpanel.orders.models import OrderKind, OrderStatus
+from smmpanel.orders.on_links import orders_on
 from smmpanel.orders.owning import is_order_id
 
 S = OrderStatus
 LOOKED_AT = 50_000
+LINKED_MAX = 1_000
 COUNTED_MAX = 100
 EXTERNAL_ID_MAX = 100
 CLOCKS_APART = timedelta(hours=1)
@@ -55,7 +57,7 @@ class Wanted:
     waiting: str = ""
     """`refill` or `cancel`: those of which a request waits."""
     search: str = ""
-    """An order's id, a provider's id of it, or a piece of a link."""
+    """An order's id, a provider's id of it, a link, a name behind an @, or a piece of a link."""
 
     @property
     def is_plain(self) -> bool:
@@ -227,6 +229,11 @@ async def _searched(session: AsyncSession, search: str) -> dict[str, Any]:
         ids = list((await session.scalars(_BY_NAME, asked)).all())
         if ids or number:
             return {"ids": ids}
+    if "/" in name or name.startswith("@"):
+        # A link, or somebody's name: found however long ago it was, unless there are too many to be listed in one.
+        linked = await orders_on(session, name, most=LINKED_MAX)
+        if 0 < len(linked) < LINKED_MAX:
+            return {"ids": linked}
     return {"link": name.lower()}
 
 
