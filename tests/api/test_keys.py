@@ -91,7 +91,7 @@ async def test_what_is_no_key(client, signed_in, form):
 
     answer = await client.post("/api/keys", json=form, headers=headers)
 
-    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_input")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
     assert (await client.get("/api/keys", headers=headers)).json() == []
 
 

@@ -140,8 +140,8 @@ async def test_a_subscription_and_a_drip_feed(me, service):
         ({"quantity": 10**7}, 422, "quantity_max", "quantity"),
         ({"quantity": -5}, 422, "quantity_not_integer", "quantity"),
         ({"quantity": "1e3"}, 422, "quantity_not_integer", "quantity"),
-        ({"quantity": 10.5}, 422, "invalid_input", "quantity.constrained-int"),
-        ({"quantity": True}, 422, "invalid_input", "quantity.constrained-int"),
+        ({"quantity": 10.5}, 422, "invalid_input", "quantity"),
+        ({"quantity": True}, 422, "invalid_input", "quantity"),
         ({"runs": 3, "interval": 5}, 422, "dripfeed_not_supported", "runs"),
         ({"key": ""}, 422, "invalid_input", "key"),
         ({"key": "k" * 201}, 422, "invalid_input", "key"),
@@ -154,18 +154,18 @@ async def test_what_is_refused_changes_nothing(*, me, service, changed, status, 
 
     answer = await me.post("/api/orders", **{name: value for name, value in form.items() if value is not None})
 
-    error = answer.json()["error"]
+    error = answer.json()
     assert (answer.status_code, error["code"]) == (status, code)
     assert error["message"] != ""
     if field is not None:
-        assert error["field"].startswith(field.partition(".")[0])
+        assert field in error["fields"]
     assert (await me.orders(), await me.balance()) == (0, "100.00")
 
 
 async def test_a_service_that_is_off(me, service):
     answer = await me.post("/api/orders", service_id=await service(enabled=False), link=LINK, quantity=100)
 
-    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "service_unavailable")
+    assert (answer.status_code, answer.json()["code"]) == (409, "service_unavailable")
 
 
 async def test_the_same_key_is_the_same_order(me, service):
@@ -175,7 +175,7 @@ async def test_the_same_key_is_the_same_order(me, service):
     other = await me.post("/api/orders", **{**form, "quantity": 2000})
 
     assert again == {**first, "repeated": True}
-    assert (other.status_code, other.json()["error"]["code"]) == (409, "key_reused")
+    assert (other.status_code, other.json()["code"]) == (409, "key_reused")
     assert (await me.orders(), await me.balance()) == (1, "99.00")
 
 
@@ -300,8 +300,8 @@ async def test_refill_and_cancel(me, service, db):
     refill = (await me.post(f"/api/orders/{done}/refill")).json()
     assert refill == {"success": True, "refill_id": refill["refill_id"], "status": "Pending"}
     again = await me.post(f"/api/orders/{done}/refill")
-    assert (again.status_code, again.json()["error"]["code"]) == (409, "refill_refused")
-    assert again.json()["error"]["reason"] == "refill_open"
+    assert (again.status_code, again.json()["code"]) == (409, "refill_refused")
+    assert again.json()["fields"]["reason"] == "refill_open"
 
     assert (await me.post(f"/api/orders/{sent}/cancel")).json() == {
         "success": True,
@@ -311,7 +311,7 @@ async def test_refill_and_cancel(me, service, db):
     assert (await me.post(f"/api/orders/{waiting}/cancel")).json()["canceled"] is True
     assert (await me.get(f"/api/orders/{waiting}")).json()["status"] == "canceled"
     over = await me.post(f"/api/orders/{done}/cancel")
-    assert (over.status_code, over.json()["error"]["code"]) == (409, "cancel_refused")
+    assert (over.status_code, over.json()["code"]) == (409, "cancel_refused")
     assert await me.balance() == "98.00"
     await assert_books(db)
 
@@ -327,7 +327,7 @@ async def test_ordering_the_same_again(me, service, db):
     assert (await order_row(db, same["order_id"])).quantity == 1000
     assert (await order_row(db, changed["order_id"])).quantity == 500
     assert repeated == {**changed, "repeated": True}
-    assert (wrong.status_code, wrong.json()["error"]["field"]) == (422, "quantity")
+    assert (wrong.status_code, set(wrong.json()["fields"])) == (422, {"quantity"})
     assert await me.orders() == 3
 
 
@@ -342,8 +342,8 @@ async def test_another_link(me, service, db):
 
     assert changed.json() == {"success": True, "link": (await order_row(db, waiting)).link}
     assert "else" in changed.json()["link"]
-    assert (late.status_code, late.json()["error"]["code"]) == (409, "link_not_editable")
-    assert (bad.status_code, bad.json()["error"]["code"]) == (422, "bad_link")
+    assert (late.status_code, late.json()["code"]) == (409, "link_not_editable")
+    assert (bad.status_code, bad.json()["code"]) == (422, "bad_link")
     assert missing.status_code == 422
 
 
@@ -355,7 +355,7 @@ async def test_steering_a_drip_feed(me, service, db):
     assert (await me.post(f"{path}/drip/pause")).json() == {"success": True}
     assert (await me.get(path)).json()["status"] == "paused"
     again = await me.post(f"{path}/drip/pause")
-    assert (again.status_code, again.json()["error"]["code"]) == (409, "drip_state")
+    assert (again.status_code, again.json()["code"]) == (409, "drip_state")
     assert (await me.post(f"{path}/drip/resume")).json() == {"success": True}
     assert (await me.post(f"{path}/drip/cancel")).json() == {"success": True, "refunded": "0.50", "currency": "USD"}
     assert (await me.post(f"{path}/drip/cancel")).status_code == 409
@@ -407,10 +407,10 @@ async def test_foreign_orders_are_as_missing_ones(me, member, service, db, kind)
     for number in (one, one + 1000):
         for path in PATHS:
             answer = await stranger.get(f"/api/orders/{number}{path}")
-            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         for path in DEEDS:
             answer = await stranger.post(f"/api/orders/{number}{path}", link=LINK)
-            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert (await stranger.get("/api/orders", search=str(one))).json()["data"] == []
     assert (await me.get(f"/api/orders/{one}")).json()["status"] == "pending"
     assert (await me.orders(), await stranger.orders()) == (1, 0)

@@ -2,19 +2,22 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, Literal
 
 import httpx
 import pytest
 from fastapi import FastAPI, Form
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from smmpanel.accounts.pages import router
 from smmpanel.accounts.signing_up import register
 from smmpanel.kernel.errors import ConflictError, InvalidInputError
+from smmpanel.kernel.money import Money
 from smmpanel.kernel.panel import Panel
+from smmpanel.ledger.posting import InsufficientFundsError
 from smmpanel.web.assembling import install_web
 from smmpanel.web.errors import Failure
 from smmpanel.web.inputs import CleanText, RowId
@@ -28,6 +31,17 @@ class Thing(BaseModel):
     size: int = 1
 
 
+class Kinds(BaseModel):
+    needed: int
+    count: Annotated[int, Field(ge=1, le=9)] = 1
+    word: Annotated[CleanText, Field(min_length=1, max_length=3)] = "a"
+    kind: Literal["a", "b"] = "a"
+    amount: Annotated[Decimal, Field(decimal_places=6)] = Decimal(1)
+    words: Annotated[list[str], Field(max_length=2)] = []
+    either: Annotated[int, Field(strict=True)] | CleanText = 1
+    flag: bool = True
+
+
 def plain_error(_request: Request, failure: Failure) -> PlainTextResponse:
     return PlainTextResponse(f"{failure.status} {failure.code}", failure.status)
 
@@ -37,6 +51,14 @@ def add_routes(app: FastAPI) -> None:
     @app.post("/api/things")
     async def make(thing: Thing) -> Thing:
         return thing
+
+    @app.post("/api/kinds")
+    async def kinds(given: Kinds) -> Kinds:
+        return given
+
+    @app.get("/api/poor")
+    async def poor() -> None:
+        raise InsufficientFundsError(needed=Money.of("2375.000000", "USD"), available=Money.of("0.500000", "USD"))
 
     @app.post("/api/forms")
     async def take(form: Annotated[Thing, Form()]) -> Thing:

@@ -4,6 +4,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from smmpanel.web.validation import wrong_fields
+
 
 @pytest.fixture
 def database_url():
@@ -15,7 +17,12 @@ async def test_an_error_of_ours_as_json(browser):
     answer = await browser.get("/api/conflict")
 
     assert answer.status_code == 409
-    assert answer.json() == {"error": {"code": "conflict", "message": "This is no longer possible.", "order_id": 7}}
+    assert answer.json() == {
+        "success": False,
+        "message": "This is no longer possible.",
+        "code": "conflict",
+        "fields": {"order_id": 7},
+    }
 
 
 async def test_an_error_of_ours_as_a_page_in_the_readers_language(browser):
@@ -29,21 +36,70 @@ async def test_an_error_of_ours_as_a_page_in_the_readers_language(browser):
 async def test_the_reason_of_a_wrong_value_is_translated(browser):
     answer = await browser.get("/api/invalid", headers={"accept-language": "vi"})
 
-    assert answer.json()["error"] == {
-        "code": "invalid_input",
+    assert answer.json() == {
+        "success": False,
         "message": "email: không phải là địa chỉ email",
-        "field": "email",
-        "reason": "không phải là địa chỉ email",
+        "code": "invalid_input",
+        "fields": {"email": "không phải là địa chỉ email"},
     }
 
 
 async def test_wrong_values_of_a_request_are_named(browser):
     answer = await browser.post("/api/things", json={"name": 5, "size": "x"})
 
-    error = answer.json()["error"]
     assert answer.status_code == 422
-    assert (error["code"], error["field"]) == ("invalid_input", "name")
-    assert [wrong["field"] for wrong in error["fields"]] == ["name", "size"]
+    assert answer.json() == {
+        "success": False,
+        "message": "name: is not text",
+        "code": "invalid_input",
+        "fields": {"name": "is not text", "size": "is not a whole number"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({}, "còn thiếu"),
+        ({"count": "x"}, "không phải là số nguyên"),
+        ({"count": 0}, "nhỏ hơn 1"),
+        ({"count": 10}, "lớn hơn 9"),
+        ({"word": ""}, "có ít hơn 1 ký tự"),
+        ({"word": "abcd"}, "có nhiều hơn 3 ký tự"),
+        ({"word": "a\x00"}, "chứa ký tự không lưu được"),
+        ({"kind": "c"}, "không thuộc các giá trị sau: a, b"),
+        ({"amount": "1.1234567"}, "có nhiều hơn 6 chữ số thập phân"),
+        ({"words": ["a", "b", "c"]}, "có nhiều hơn 2 mục"),
+        ({"either": {}}, "không phải là số nguyên"),
+        ({"flag": "x"}, "không phải là true hay false"),
+    ],
+)
+async def test_wrong_values_are_named_in_the_readers_language(browser, value, reason):
+    answer = await browser.post("/api/kinds", json=value, headers={"accept-language": "vi"})
+
+    field = next(iter(value), "needed")
+    assert answer.status_code == 422
+    assert answer.json()["fields"][field] == reason
+    if value:
+        assert set(answer.json()["fields"]) == {field, "needed"}
+
+
+def test_every_kind_of_wrong_value_that_a_model_can_have_has_words_of_ours():
+    """A new kind that the checking library brings is still said in the reader's language, if vaguely."""
+    wrong = [{"type": "a_new_kind", "loc": ("body", "x"), "msg": "English", "ctx": {}}]
+
+    assert wrong_fields("vi", wrong) == {"x": "không hợp lệ"}
+
+
+async def test_a_fact_that_is_money_is_a_number_and_reads_as_money(browser):
+    answer = await browser.get("/api/poor", headers={"accept-language": "vi"})
+
+    assert answer.status_code == 402
+    assert answer.json() == {
+        "success": False,
+        "message": "Số dư là 0,50\u00a0$, nhưng cần 2.375,00\u00a0$.",
+        "code": "insufficient_funds",
+        "fields": {"needed": 2375, "available": 0.5},
+    }
 
 
 @pytest.mark.parametrize("path", ["/api/broken", "/broken", "/odd/broken"])
@@ -58,7 +114,7 @@ async def test_what_nobody_expected_is_logged_once_and_answered_neutrally(browse
     if path == "/broken":
         assert logs[0]["reference"] in answer.text
     if path == "/api/broken":
-        assert answer.json()["error"]["reference"] == logs[0]["reference"]
+        assert answer.json()["fields"]["reference"] == logs[0]["reference"]
     if path == "/odd/broken":
         assert answer.text == "500 internal_error"
 
@@ -74,7 +130,7 @@ async def test_what_nobody_expected_is_logged_once_and_answered_neutrally(browse
 async def test_what_there_is_not(*, browser, method, path, status, code):
     answer = await browser.request(method, path)
 
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
 async def test_a_page_that_there_is_not(browser):
@@ -151,7 +207,7 @@ async def test_broken_json_is_a_mistake_of_the_client(browser, body):
     answer = await browser.post("/api/things", content=body, headers={"content-type": "application/json"})
 
     assert answer.status_code in {400, 422}
-    assert set(answer.json()) == {"error"}
+    assert set(answer.json()) == {"success", "message", "code", "fields"}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from smmpanel.accounts.models import ApiKey, User
 from smmpanel.accounts.states import AccountState, refuse_inactive
 from smmpanel.kernel.crypto import Vault
 from smmpanel.kernel.errors import ConflictError, InvalidInputError, NotFoundError, PanelError
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
 from smmpanel.kernel.money import LIMIT, UNIT
 from smmpanel.web.addresses import address_in, normal_network
@@ -156,7 +157,7 @@ async def issue_key(  # noqa: PLR0917 - a key has this many parts, and callers n
         actor.require_own_sign_in()
     name = name.strip()
     if not 1 <= len(name) <= NAME_MAX:
-        raise InvalidInputError(field="name", reason=f"has 1 to {NAME_MAX} characters")
+        raise InvalidInputError(field="name", reason=marked("has 1 to {most} characters"), most=NAME_MAX)
     networks = _networks(ip_list)
     _check_cap(daily_spend_cap)
     # Issuing for one user happens one at a time, or two calls could both see room for one more key.
@@ -210,12 +211,12 @@ async def revoke_key(
 
 def _networks(ip_list: Sequence[str]) -> list[str]:
     if len(ip_list) > IP_LIST_MAX:
-        raise InvalidInputError(field="ip_list", reason=f"has at most {IP_LIST_MAX} entries")
+        raise InvalidInputError(field="ip_list", reason=marked("has at most {most} entries"), most=IP_LIST_MAX)
     networks: list[str] = []
     for entry in ip_list:
         network = normal_network(entry)
         if network is None:
-            raise InvalidInputError(field="ip_list", reason="holds something that is no address and no network")
+            raise InvalidInputError(field="ip_list", reason=marked("holds something that is no address and no network"))
         if network not in networks:
             networks.append(network)
     return networks
@@ -225,9 +226,9 @@ def _check_cap(cap: Decimal | None) -> None:
     if cap is None:
         return
     if not cap.is_finite() or not 0 < cap < LIMIT:
-        raise InvalidInputError(field="daily_spend_cap", reason="is an amount above zero")
+        raise InvalidInputError(field="daily_spend_cap", reason=marked("is an amount above zero"))
     if cap % UNIT:
-        raise InvalidInputError(field="daily_spend_cap", reason="has at most six decimals")
+        raise InvalidInputError(field="daily_spend_cap", reason=marked("has at most six decimals"))
 
 
 _FIND = (

@@ -1,8 +1,12 @@
-"""How errors look in the documentation of the JSON API."""
+"""How errors of the JSON API look: `{"success": false, "message", "code", "fields"}`, made by `web.errors.render_json`.
 
-from typing import Any
+The message and the reasons of wrong fields are in the caller's language: `?lang=`, the account's language,
+`Accept-Language`, or the panel's own, the first that there is. The reseller API, `/api/v2`, has its own errors.
+"""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
 
 _MEANINGS = {
     400: "The request could not be read.",
@@ -18,18 +22,21 @@ _MEANINGS = {
 
 
 class ErrorBody(BaseModel):
-    """What went wrong. Some errors carry further named facts."""
+    """What went wrong."""
 
-    model_config = ConfigDict(extra="allow")
+    message: str = Field(description="For people, in the caller's language.", examples=["link: is missing"])
+    code: str = Field(description="For programs: stays the same, whatever the language.", examples=["invalid_input"])
+    fields: dict[str, Any] = Field(
+        description="Of wrong values each field with what is wrong with it, nested ones with dots; of other errors named "
+        "facts, such as `needed` and `available` of `insufficient_funds`, or `retry_after_seconds`.",
+        examples=[{"link": "is missing"}],
+    )
 
-    code: str = Field(description="Stays the same, whatever the language.")
-    message: str = Field(description="For people, in their language.")
 
+class ErrorAnswer(ErrorBody):
+    """How every error is answered, with the status that fits."""
 
-class ErrorAnswer(BaseModel):
-    """How every error is answered."""
-
-    error: ErrorBody
+    success: Literal[False] = False
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:

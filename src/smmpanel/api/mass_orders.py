@@ -80,7 +80,7 @@ def _line(request: Request, one: MassLineResult) -> Line:
     error = None
     if one.error is not None:
         failure = failure_of(request, one.error)
-        error = ErrorBody(code=failure.code, message=failure.message)
+        error = ErrorBody(code=failure.code, message=failure.message, fields=dict(failure.fields))
     return Line(
         line=one.number,
         order_id=one.order_id,

@@ -8,6 +8,7 @@ from typing import NoReturn
 from smmpanel.catalog.link_keys import link_key
 from smmpanel.catalog.order_faults import OrderFault, OrderFieldError
 from smmpanel.catalog.platforms import PLATFORMS, Platform, platform_of_host
+from smmpanel.kernel.i18n import marked
 
 LINK_BYTES_MAX = 2000
 """Longest link, in UTF-8. Its key is at most some 300 bytes longer, which a B-tree index still takes (2,704 bytes)."""
@@ -24,6 +25,7 @@ _PRIVATE_ENDINGS = frozenset(
     {"localhost", "localdomain", "local", "internal", "intranet", "lan", "home", "corp", "private", "arpa"}
 )
 _HOST_MAX = 253
+NOT_OF_PLATFORM = marked("is not a link to {platform}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def check_link(text: str, platform: str | None = None, *, field: str = "link") -
     """
     text = text.strip()
     if not text:
-        raise OrderFieldError(field=field, reason="is missing", code=OrderFault.MISSING_LINK)
+        raise OrderFieldError(field=field, reason=marked("is missing"), code=OrderFault.MISSING_LINK)
     _refuse_odd_characters(text, field)
     wanted = PLATFORMS.get(platform) if platform is not None else None
     if text[:8].lower() == "https://":
@@ -57,16 +59,18 @@ def check_link(text: str, platform: str | None = None, *, field: str = "link") -
     return _without_scheme(text, wanted, field)
 
 
-def _bad(field: str, reason: str) -> NoReturn:
-    raise OrderFieldError(field=field, reason=reason, code=OrderFault.BAD_LINK)
+def _bad(field: str, reason: str, **named: object) -> NoReturn:
+    raise OrderFieldError(field=field, reason=reason, code=OrderFault.BAD_LINK, limit=None, **named)
 
 
 def _refuse_odd_characters(text: str, field: str) -> None:
     if found := _FORBIDDEN.search(text):
-        shown = "a space" if found[0] == " " else f"the character U+{ord(found[0]):04X}"
-        _bad(field, f"contains {shown}, which no link has")
+        if found[0] == " ":
+            _bad(field, marked("contains a space, which no link has"))
+        reason = marked("contains the character {character}, which no link has")
+        _bad(field, reason, character=f"U+{ord(found[0]):04X}")
     if len(text) > LINK_BYTES_MAX or (not text.isascii() and len(text.encode()) > LINK_BYTES_MAX):
-        _bad(field, f"is longer than {LINK_BYTES_MAX} bytes")
+        _bad(field, marked("is longer than {bytes} bytes"), bytes=LINK_BYTES_MAX)
 
 
 def _split_authority(body: str) -> tuple[str, str]:
@@ -77,10 +81,10 @@ def _split_authority(body: str) -> tuple[str, str]:
 def _web_address(text: str, body: str, wanted: Platform | None, field: str) -> NormalLink:
     authority, rest = _split_authority(body)
     if "@" in authority:
-        _bad(field, "must not contain a user name or password before the host")
+        _bad(field, marked("must not contain a user name or password before the host"))
     place = _host_and_port(authority, field)
     if place is None:
-        _bad(field, "does not name a public web host")
+        _bad(field, marked("does not name a public web host"))
     return _judged(NormalLink(text, link_key(*place, rest), _owner(place[0])), place, wanted, field)
 
 
@@ -90,13 +94,15 @@ def _without_scheme(text: str, wanted: Platform | None, field: str) -> NormalLin
     authority, rest = _split_authority(text)
     before, colon, after = authority.partition(":")
     if colon and not (after.isascii() and after.isdigit() and "." in before):
-        _bad(field, "must begin with https:// or http://")
+        _bad(field, marked("must begin with https:// or http://"))
     place = None if "@" in authority else _host_and_port(authority, field)
     if place is None:
         if wanted is not None:
-            _bad(field, f"is not a link to {wanted.name}" if wanted.hosts else "is not the address of a website")
+            if not wanted.hosts:
+                _bad(field, marked("is not the address of a website"))
+            _bad(field, NOT_OF_PLATFORM, platform=wanted.name)
         if not authority or ("@" in authority and rest):
-            _bad(field, "does not name a public web host")
+            _bad(field, marked("does not name a public web host"))
         return NormalLink(text, text, None)
     owner = _owner(place[0])
     completed = text if wanted is None and owner is None else f"https://{text}"
@@ -111,11 +117,11 @@ def _owner(host: str) -> str | None:
 def _judged(link: NormalLink, place: tuple[str, str], wanted: Platform | None, field: str) -> NormalLink:
     """Pass a well-formed link on if it belongs where it should."""
     if wanted is not None and wanted.hosts and link.platform != wanted.slug:
-        _bad(field, f"is not a link to {wanted.name}")
+        _bad(field, NOT_OF_PLATFORM, platform=wanted.name)
     if link.platform is not None and place[1] not in {"", "80", "443"}:
-        _bad(field, f"must not name a port at {PLATFORMS[link.platform].name}")
+        _bad(field, marked("must not name a port at {platform}"), platform=PLATFORMS[link.platform].name)
     if wanted is not None and link.key in wanted.hosts:
-        _bad(field, f"names no profile or post at {wanted.name}")
+        _bad(field, marked("names no profile or post at {platform}"), platform=wanted.name)
     return link
 
 
@@ -136,7 +142,7 @@ def _host_and_port(authority: str, field: str) -> tuple[str, str] | None:
     """Read a host name and port; `None` if it is no host name, `OrderFieldError` if it is one that must not be used."""
     host, _, port = authority.partition(":")
     if authority.startswith("["):
-        _bad(field, "must name a host, not an IPv6 address")
+        _bad(field, marked("must name a host, not an IPv6 address"))
     if port and not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
         return None
     host = _ascii_host(host)
@@ -144,9 +150,9 @@ def _host_and_port(authority: str, field: str) -> tuple[str, str] | None:
         return None
     last = host.rpartition(".")[2]
     if last in _PRIVATE_ENDINGS:
-        _bad(field, "names a private host")
+        _bad(field, marked("names a private host"))
     if _NUMERIC_LABEL.fullmatch(last) and not _is_public_address(host):
-        _bad(field, "names a private or malformed numeric address")
+        _bad(field, marked("names a private or malformed numeric address"))
     return host, port.lstrip("0")
 
 

@@ -25,12 +25,15 @@ class OrderFault(StrEnum):
 class OrderFieldError(InvalidInputError):
     """One field of an order is wrong: `field` names it, `reason` says how in English, `code` is an `OrderFault`.
 
-    `limit` is the number that was passed, for the faults that have one ("Quantity less than minimal 50").
+    `limit` is the number that was passed, for the faults that have one ("Quantity less than minimal 50"); a reason may
+    have places for it and for what else is `named`.
     """
 
-    def __init__(self, *, field: str, reason: str, code: OrderFault, limit: int | None = None) -> None:
-        super().__init__(field=field, reason=reason, limit=limit)
+    def __init__(self, *, field: str, reason: str, code: OrderFault, limit: int | None = None, **named: object) -> None:
+        facts = named if limit is None else {**named, "limit": limit}
+        super().__init__(field=field, reason=reason, **facts)
         self.code = code  # type: ignore[misc]  # one class with a code per fault, where other errors have one code each
         self.field = field
-        self.reason = reason
+        self.reason = str(self.fields["reason"])
         self.limit = limit
+        self.named = named

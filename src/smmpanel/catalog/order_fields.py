@@ -8,12 +8,14 @@ from enum import StrEnum
 
 from smmpanel.catalog.links import check_link
 from smmpanel.catalog.order_faults import OrderFault, OrderFieldError
+from smmpanel.kernel.i18n import marked
 
 WORD_MAX = 255
 LINES_LENGTH_MAX = 500_000
 """Longest list of comments or names, in characters: some five thousand comments of usual length."""
 BEYOND_ANY_LIMIT = 10**18
 _DIGITS_MAX = 18
+MISSING = marked("is missing")
 
 # Controls (PostgreSQL's text cannot hold NUL), lone surrogates (not encodable), and the two Unicode line separators, at
 # which some providers would split one comment into two that nobody paid for.
@@ -77,21 +79,21 @@ def read_field(field: Field, text: str, *, now: datetime) -> str:
         text = text.strip()
         if not text:
             if field.required:
-                raise OrderFieldError(field=field.name, reason="is missing", code=OrderFault.FIELD_MISSING)
+                raise OrderFieldError(field=field.name, reason=MISSING, code=OrderFault.FIELD_MISSING)
             return ""
         _refuse_controls(field, text, _FORBIDDEN)
     if len(text) > field.max_length:
-        raise _invalid(field, f"is longer than {field.max_length} characters", limit=field.max_length)
+        raise _invalid(field, marked("is longer than {limit} characters"), limit=field.max_length)
     return reader(field, text, now)
 
 
-def _invalid(field: Field, reason: str, *, limit: int | None = None) -> OrderFieldError:
-    return OrderFieldError(field=field.name, reason=reason, code=OrderFault.FIELD_INVALID, limit=limit)
+def _invalid(field: Field, reason: str, *, limit: int | None = None, **named: object) -> OrderFieldError:
+    return OrderFieldError(field=field.name, reason=reason, code=OrderFault.FIELD_INVALID, limit=limit, **named)
 
 
 def _refuse_controls(field: Field, text: str, forbidden: re.Pattern[str]) -> None:
     if not text.isprintable() and (found := forbidden.search(text)):
-        raise _invalid(field, f"contains the control character U+{ord(found[0]):04X}")
+        raise _invalid(field, marked("contains the control character {character}"), character=f"U+{ord(found[0]):04X}")
 
 
 def _read_lines(field: Field, text: str, _now: datetime) -> str:
@@ -100,13 +102,13 @@ def _read_lines(field: Field, text: str, _now: datetime) -> str:
     lines = [trimmed for line in text.split("\n") if (trimmed := line.strip())]
     if not lines and field.required:
         code = OrderFault.COMMENTS_MISSING if field.name == "comments" else OrderFault.FIELD_MISSING
-        raise OrderFieldError(field=field.name, reason="has no lines", code=code)
+        raise OrderFieldError(field=field.name, reason=marked("has no lines"), code=code)
     return "\n".join(lines)
 
 
 def _read_word(field: Field, text: str, _now: datetime) -> str:
     if any(character.isspace() for character in text):
-        raise _invalid(field, "must be one word, without spaces")
+        raise _invalid(field, marked("must be one word, without spaces"))
     return text
 
 
@@ -118,23 +120,23 @@ def _read_url(field: Field, text: str, _now: datetime) -> str:
     try:
         return check_link(text, "website", field=field.name).text
     except OrderFieldError as error:
-        raise _invalid(field, error.reason) from None
+        raise _invalid(field, error.template, limit=error.limit, **error.named) from None
 
 
 def _read_integer(field: Field, text: str, _now: datetime) -> str:
     number = whole_number(text)
     if number is None:
-        raise _invalid(field, "must be a whole number")
+        raise _invalid(field, marked("must be a whole number"))
     if number < field.minimum:
-        raise _invalid(field, f"must be at least {field.minimum}", limit=field.minimum)
+        raise _invalid(field, marked("must be at least {limit}"), limit=field.minimum)
     if number > field.maximum:
-        raise _invalid(field, f"must be at most {field.maximum}", limit=field.maximum)
+        raise _invalid(field, marked("must be at most {limit}"), limit=field.maximum)
     return str(number)
 
 
 def _read_choice(field: Field, text: str, _now: datetime) -> str:
     if text not in field.choices:
-        raise _invalid(field, f"must be one of {', '.join(field.choices)}")
+        raise _invalid(field, marked("must be one of {choices}"), choices=", ".join(field.choices))
     return text
 
 
@@ -145,11 +147,11 @@ def _read_date(field: Field, text: str, now: datetime) -> str:
             try:
                 read = date(year, month, day)
             except (ValueError, OverflowError):
-                raise _invalid(field, "is not a date") from None
+                raise _invalid(field, marked("is not a date")) from None
         case _:
-            raise _invalid(field, "must be a date as day/month/year")
+            raise _invalid(field, marked("must be a date as day/month/year"))
     if read <= now.date():
-        raise _invalid(field, "must be in the future")
+        raise _invalid(field, marked("must be in the future"))
     return f"{read.day:02d}/{read.month:02d}/{read.year:04d}"
 
 

@@ -11,11 +11,13 @@ from smmpanel.catalog.order_faults import OrderFault, OrderFieldError
 from smmpanel.catalog.order_fields import (
     BEYOND_ANY_LIMIT,
     LINES_LENGTH_MAX,
+    MISSING,
     Field,
     FieldKind,
     read_field,
     whole_number,
 )
+from smmpanel.kernel.i18n import marked
 
 QUANTITY_MAX = 1_000_000_000
 """No order bills more than this, all runs and posts together, whatever a service's maximum says."""
@@ -23,6 +25,13 @@ RUNS_MAX = 1000
 INTERVAL_MINUTES_MAX = 7 * 24 * 60
 POSTS_MAX = 10_000
 ANSWER_MAX = 1000
+TOO_FEW = marked("is less than the minimum of {limit}")
+TOO_MANY = marked("is more than the maximum of {limit}")
+TOO_LARGE = marked("makes the order larger than the maximum of {limit}")
+NO_WHOLE_NUMBER = marked("must be a whole number, written with digits only")
+NO_DRIPFEED = marked("are not possible: the service has no drip-feed")
+WRONG_RUNS = marked("must be a whole number from 2 to {limit}")
+WRONG_INTERVAL = marked("must be a whole number of minutes from 1 to {limit}")
 
 _DELAY_MINUTES = (0, 5, 10, 15, 20, 30, 40, 50, 60, 90, 120, 150, 180, 210, 240, 270, 300, 360, 420, 480, 540, 600)
 DELAYS = tuple(str(minutes) for minutes in _DELAY_MINUTES)
@@ -230,7 +239,7 @@ def read_order(type_slug: str, raw: Mapping[str, str], *, terms: Terms, now: dat
         quantity *= runs
     if quantity > QUANTITY_MAX:
         name = "posts" if service_type.basis is PriceBasis.PER_CHILD else "quantity" if runs is None else "runs"
-        raise _above(name, "makes the order larger than", QUANTITY_MAX)
+        raise _above(name, TOO_LARGE, QUANTITY_MAX)
     return OrderContent(link, link_key, quantity, values, runs, interval_minutes)
 
 
@@ -248,34 +257,28 @@ def provider_fields(type_slug: str, *, link: str, quantity: int, fields: Mapping
     return sent
 
 
-def _above(name: str, how: str, limit: int) -> OrderFieldError:
-    return OrderFieldError(
-        field=name, reason=f"{how} the maximum of {limit}", code=OrderFault.QUANTITY_MAX, limit=limit
-    )
+def _above(name: str, reason: str, limit: int) -> OrderFieldError:
+    return OrderFieldError(field=name, reason=reason, code=OrderFault.QUANTITY_MAX, limit=limit)
 
 
 def _within(name: str, number: int, terms: Terms) -> int:
     if number < terms.min:
-        reason = f"is less than the minimum of {terms.min}"
-        raise OrderFieldError(field=name, reason=reason, code=OrderFault.QUANTITY_MIN, limit=terms.min)
+        raise OrderFieldError(field=name, reason=TOO_FEW, code=OrderFault.QUANTITY_MIN, limit=terms.min)
     if number > terms.max:
-        raise _above(name, "is more than", terms.max)
+        raise _above(name, TOO_MANY, terms.max)
     return number
 
 
 def _quantity(name: str, text: str, terms: Terms) -> int:
     text = text.strip()
     if not text:
-        raise OrderFieldError(field=name, reason="is missing", code=OrderFault.FIELD_MISSING)
+        raise OrderFieldError(field=name, reason=MISSING, code=OrderFault.FIELD_MISSING)
     number = whole_number(text)
     if number is None:
-        reason = "must be a whole number, written with digits only"
-        raise OrderFieldError(field=name, reason=reason, code=OrderFault.QUANTITY_NOT_INTEGER)
+        raise OrderFieldError(field=name, reason=NO_WHOLE_NUMBER, code=OrderFault.QUANTITY_NOT_INTEGER)
     if number == 0:  # even a service with a minimum of zero sells nothing for nothing
         limit = max(1, terms.min)
-        raise OrderFieldError(
-            field=name, reason=f"is less than the minimum of {limit}", code=OrderFault.QUANTITY_MIN, limit=limit
-        )
+        raise OrderFieldError(field=name, reason=TOO_FEW, code=OrderFault.QUANTITY_MIN, limit=limit)
     return _within(name, number, terms)
 
 
@@ -288,7 +291,7 @@ def _subscribed_quantity(values: Mapping[str, str], terms: Terms) -> int:
     least = _quantity("min", values["min"], terms)
     most = _quantity("max", values["max"], terms)
     if least > most:
-        raise OrderFieldError(field="min", reason="is more than max", code=OrderFault.FIELD_INVALID, limit=most)
+        raise OrderFieldError(field="min", reason=marked("is more than max"), code=OrderFault.FIELD_INVALID, limit=most)
     return most * (int(values["posts"]) + int(values.get("old_posts", "0")))
 
 
@@ -298,17 +301,14 @@ def _dripfeed(service_type: ServiceType, raw: Mapping[str, str], terms: Terms) -
     if text in {"", "0", "1"}:
         return None, None
     if not (service_type.dripfeed and terms.dripfeed):
-        reason = "are not possible: the service has no drip-feed"
-        raise OrderFieldError(field="runs", reason=reason, code=OrderFault.DRIPFEED_NOT_SUPPORTED)
+        raise OrderFieldError(field="runs", reason=NO_DRIPFEED, code=OrderFault.DRIPFEED_NOT_SUPPORTED)
     runs = whole_number(text)
     if runs is None or not 2 <= runs <= RUNS_MAX:
-        reason = f"must be a whole number from 2 to {RUNS_MAX}"
-        raise OrderFieldError(field="runs", reason=reason, code=OrderFault.RUNS_INVALID, limit=RUNS_MAX)
+        raise OrderFieldError(field="runs", reason=WRONG_RUNS, code=OrderFault.RUNS_INVALID, limit=RUNS_MAX)
     minutes = whole_number(raw.get("interval", "").strip())
     if minutes is None or not 1 <= minutes <= INTERVAL_MINUTES_MAX:
-        reason = f"must be a whole number of minutes from 1 to {INTERVAL_MINUTES_MAX}"
         raise OrderFieldError(
-            field="interval", reason=reason, code=OrderFault.INTERVAL_INVALID, limit=INTERVAL_MINUTES_MAX
+            field="interval", reason=WRONG_INTERVAL, code=OrderFault.INTERVAL_INVALID, limit=INTERVAL_MINUTES_MAX
         )
     return runs, minutes
 

@@ -1,6 +1,6 @@
 """The one family of errors that may reach a person or a client.
 
-Edges render them (a page, JSON, `{"error": …}`, a sentence in a chat); nobody else catches them.
+Edges render them (a page, JSON, the reseller API's `{"error": …}`, a sentence in a chat); nobody else catches them.
 """
 
 from typing import ClassVar
@@ -40,6 +40,11 @@ class ConflictError(PanelError):
 
 
 class InvalidInputError(PanelError):
-    """A value from outside is wrong; `field` names it, `reason` says how."""
+    """A value from outside is wrong; `field` names it, `reason` says how, with `{places}` for further named facts."""
 
     code, status, message = "invalid_input", 422, "{field}: {reason}"
+
+    def __init__(self, *, field: str, reason: str, **facts: object) -> None:
+        self.template = reason
+        """The reason before its places were filled: what catalogues translate."""
+        super().__init__(field=field, reason=reason.format(**facts) if facts else reason, **facts)

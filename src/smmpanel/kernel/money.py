@@ -67,6 +67,19 @@ class Money:
         return f"{plain(self.amount)} {self.currency}"
 
 
+def json_number(amount: Decimal) -> int | float:
+    """Return what JSON writes as this amount: whole amounts as integers, others with their own decimals and no more.
+
+    Up to fifteen significant digits (a billion with all six decimals) every decimal is as it was. Beyond them a fraction
+    is the nearest one that a double holds, which is what most readers of JSON make of a number in any case. Nothing may
+    be reckoned with it here.
+
+    >>> json_number(Decimal("2375.000000")), json_number(Decimal("0.100000"))
+    (2375, 0.1)
+    """
+    return int(amount) if amount == amount.to_integral_value() else float(amount)
+
+
 def plain(amount: Decimal) -> str:
     """Write an amount as APIs do: no exponent, no separators, at least two decimals, no other trailing zeros.
 

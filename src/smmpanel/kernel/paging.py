@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
 
 T = TypeVar("T")
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 500
+NO_CURSOR = marked("is not a cursor of this list")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,9 @@ def key_from(cursor: str | None) -> int | None:
     try:
         key = int(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"))
     except (ValueError, UnicodeDecodeError):
-        raise InvalidInputError(field="after", reason="is not a cursor of this list") from None
+        raise InvalidInputError(field="after", reason=NO_CURSOR) from None
     if not 0 <= key < 2**63:
-        raise InvalidInputError(field="after", reason="is not a cursor of this list")
+        raise InvalidInputError(field="after", reason=NO_CURSOR)
     return key
 
 

@@ -16,6 +16,7 @@ from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.audit import audit
 from smmpanel.kernel.errors import ConflictError, InvalidInputError, NotFoundError, PanelError
 from smmpanel.kernel.facts import Fact, record
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.live import tell
 from smmpanel.orders.models import FINISHED, CancelRequest, CancelState, OrderKind, OrderStatus
 from smmpanel.orders.owning import is_order_id
@@ -39,10 +40,10 @@ class NoCancel(StrEnum):
 
 
 TEXTS = {
-    NoCancel.FINISHED: "This order has ended.",
-    NoCancel.UNCONFIRMED: "We are finding out whether this order was taken; it can be canceled when we know.",
-    NoCancel.WITH_STAFF: "This order is being looked into by staff.",
-    NoCancel.NOT_OFFERED: "This order has been sent, and its service cannot be canceled then.",
+    NoCancel.FINISHED: marked("This order has ended."),
+    NoCancel.UNCONFIRMED: marked("We are finding out whether this order was taken; it can be canceled when we know."),
+    NoCancel.WITH_STAFF: marked("This order is being looked into by staff."),
+    NoCancel.NOT_OFFERED: marked("This order has been sent, and its service cannot be canceled then."),
 }
 
 

@@ -13,10 +13,12 @@ from smmpanel.catalog.pricing import charge
 from smmpanel.catalog.routes import Route
 from smmpanel.catalog.service_types import SERVICE_TYPES, OrderContent, PriceBasis, Terms, read_order
 from smmpanel.kernel.errors import ConflictError, InvalidInputError
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import plain
 from smmpanel.orders.models import OrderKind
 
 KEY_LENGTH_MAX = 200
+KEY_RULE = marked("must have 1 to {most} printable characters")
 
 
 class ServiceUnknownError(InvalidInputError):
@@ -25,7 +27,7 @@ class ServiceUnknownError(InvalidInputError):
     code = "service_unknown"
 
     def __init__(self) -> None:
-        super().__init__(field="service", reason="is not a service of this panel")
+        super().__init__(field="service", reason=marked("is not a service of this panel"))
 
 
 class ServiceUnavailableError(ConflictError):
@@ -40,7 +42,7 @@ class OrderKeyError(InvalidInputError):
     code = "key_invalid"
 
     def __init__(self) -> None:
-        super().__init__(field="key", reason=f"must have 1 to {KEY_LENGTH_MAX} printable characters")
+        super().__init__(field="key", reason=KEY_RULE, most=KEY_LENGTH_MAX)
 
 
 @dataclass(frozen=True, slots=True)

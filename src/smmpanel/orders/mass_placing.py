@@ -8,12 +8,14 @@ from decimal import Decimal
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.errors import InvalidInputError, PanelError
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import Money
+from smmpanel.orders.drafting import KEY_RULE
 from smmpanel.orders.mass import MASS_LINES_MAX, MassError, MassLine, MassTooLargeError
 from smmpanel.orders.placing import NewOrder, Placed, place_orders
 
 KEY_LENGTH_MAX = 150
-NO_LINES = "has no orders in it"
+NO_LINES = marked("has no orders in it")
 
 
 class MassLineError(PanelError):
@@ -67,7 +69,7 @@ async def place_mass(
     if len(lines) > MASS_LINES_MAX:
         raise MassTooLargeError(limit=MASS_LINES_MAX, unit="lines")
     if key is not None and not (0 < len(key) <= KEY_LENGTH_MAX and key.isprintable()):
-        raise InvalidInputError(field="key", reason=f"must have 1 to {KEY_LENGTH_MAX} printable characters")
+        raise InvalidInputError(field="key", reason=KEY_RULE, most=KEY_LENGTH_MAX)
     good = [line for line in lines if isinstance(line, MassLine)]
     orders = [
         NewOrder(

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from smmpanel.kernel.i18n import marked
 from smmpanel.orders.models import OrderKind, OrderStatus, RefillState
 
 OPEN_REFILLS = (RefillState.PENDING, RefillState.REQUESTING, RefillState.IN_PROGRESS)
@@ -24,13 +25,13 @@ class NoRefill(StrEnum):
 
 
 TEXTS = {
-    NoRefill.NOT_OFFERED: "This order was placed without a refill guarantee.",
-    NoRefill.ASK_ITS_RUNS: "Ask for the refill of its runs: each is an order of its own.",
-    NoRefill.NOT_COMPLETED: "Only completed orders can be refilled.",
-    NoRefill.WINDOW_OVER: "The refill period of this order is over.",
-    NoRefill.ALREADY_OPEN: "A refill of this order is under way.",
-    NoRefill.BEING_CLEARED: "The last refill of this order is being looked into.",
-    NoRefill.NOT_POSSIBLE: "This order cannot be refilled where it was delivered.",
+    NoRefill.NOT_OFFERED: marked("This order was placed without a refill guarantee."),
+    NoRefill.ASK_ITS_RUNS: marked("Ask for the refill of its runs: each is an order of its own."),
+    NoRefill.NOT_COMPLETED: marked("Only completed orders can be refilled."),
+    NoRefill.WINDOW_OVER: marked("The refill period of this order is over."),
+    NoRefill.ALREADY_OPEN: marked("A refill of this order is under way."),
+    NoRefill.BEING_CLEARED: marked("The last refill of this order is being looked into."),
+    NoRefill.NOT_POSSIBLE: marked("This order cannot be refilled where it was delivered."),
 }
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
@@ -14,12 +15,13 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from smmpanel.kernel.errors import InvalidInputError, PanelError
 from smmpanel.kernel.i18n import marked, translate
+from smmpanel.kernel.money import Money, json_number
+from smmpanel.web.formats import Formats
 from smmpanel.web.languages import language_of
 from smmpanel.web.pages import page
 from smmpanel.web.redirects import sign_in_address
-
-FIELD_ERRORS_SHOWN_MAX = 20
-FIELD_NAME_MAX = 100
+from smmpanel.web.transactions import panel_of
+from smmpanel.web.validation import wrong_fields
 
 _TITLES = {
     400: marked("This request could not be read"),
@@ -51,7 +53,10 @@ _OTHER_SENTENCE = marked("The request could not be carried out.")
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error as it is shown: a status, a stable code, a sentence in the reader's language, and named facts."""
+    """An error as it is shown: a status, a stable code, a sentence in the reader's language, and named facts.
+
+    Of wrong values the facts are the fields, each with what is wrong with it.
+    """
 
     status: int
     code: str
@@ -78,11 +83,9 @@ class Renderers:
 
 
 def render_json(_request: Request, failure: Failure) -> Response:
-    """Render a failure as `{"error": {"code", "message", …}}`."""
-    error = {**failure.fields, "code": failure.code, "message": failure.message}
-    return JSONResponse(
-        {"error": to_jsonable_python(_printable(error), fallback=str)}, failure.status, dict(failure.headers)
-    )
+    """Render a failure as `{"success": false, "message", "code", "fields"}`."""
+    answer = {"success": False, "message": failure.message, "code": failure.code, "fields": failure.fields}
+    return JSONResponse(_jsonable(answer), failure.status, dict(failure.headers))
 
 
 def render_page(request: Request, failure: Failure) -> Response:
@@ -112,11 +115,18 @@ class ErrorPage:
 def failure_of(request: Request, error: PanelError) -> Failure:
     """Say one of our errors in the request's language."""
     language = language_of(request)
-    fields = dict(error.fields)
-    if isinstance(error, InvalidInputError) and "reason" in fields:
-        fields["reason"] = translate(language, str(fields["reason"]))
-    message = translate(language, error.message).format(**fields) if fields else translate(language, error.message)
-    return Failure(error.status, error.code, message, fields, _headers_of(error))
+    facts = dict(error.fields)
+    if isinstance(error, InvalidInputError):
+        facts["reason"] = translate(language, error.template, **facts)
+    elif "text" in facts:  # the whole sentence is a fact
+        facts["text"] = translate(language, str(facts["text"]))
+    message = translate(language, error.message)
+    if facts:
+        message = message.format(**{name: _shown(request, language, fact) for name, fact in facts.items()})
+    facts.pop("text", None)
+    if "field" in facts:
+        facts = {str(facts["field"]): facts.get("reason") or message}
+    return Failure(error.status, error.code, message, facts, _headers_of(error))
 
 
 def status_failure(request: Request, status: int, **fields: Any) -> Failure:
@@ -149,32 +159,27 @@ def install_error_handlers(app: FastAPI, renderers: Mapping[str, Renderer]) -> N
 
     async def invalid_request(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return render(request, _validation_failure(request, error.errors()))
+        return render(request, validation_failure(request, error.errors()))
 
     app.add_exception_handler(PanelError, panel_error)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid_request)
 
 
-def _validation_failure(request: Request, errors: Sequence[Any]) -> Failure:
-    wrong = [
-        {"field": _field_name(entry.get("loc", ())), "reason": str(entry.get("msg", "")).removeprefix("Value error, ")}
-        for entry in errors[:FIELD_ERRORS_SHOWN_MAX]
-    ]
-    first = wrong[0] if wrong else {"field": "", "reason": ""}
-    message = f"{first['field']}: {first['reason']}" if first["field"] else first["reason"]
-    return Failure(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        InvalidInputError.code,
-        message or translate(language_of(request), _SENTENCES[422]),
-        {**first, "fields": wrong},
-    )
+def validation_failure(request: Request, errors: Sequence[Any]) -> Failure:
+    """Say which values of a request are wrong, and how."""
+    language = language_of(request)
+    wrong = wrong_fields(language, errors)
+    name, reason = next(iter(wrong.items()), ("", ""))
+    message = f"{name}: {reason}" if name else reason or translate(language, _SENTENCES[422])
+    return Failure(HTTPStatus.UNPROCESSABLE_ENTITY, InvalidInputError.code, message, wrong)
 
 
-def _field_name(loc: Sequence[Any]) -> str:
-    # The first part says where it came from (body, query, path); clients know their fields without it.
-    named = [str(part) for part in loc[1:]] or [str(part) for part in loc]
-    return ".".join(named)[:FIELD_NAME_MAX]
+def _shown(request: Request, language: str, fact: object) -> object:
+    if not isinstance(fact, Money):
+        return fact
+    panel = panel_of(request)
+    return Formats(language, "UTC", panel.currency, panel.clock()).exact(fact.amount, fact.currency)
 
 
 def _headers_of(error: PanelError) -> dict[str, str]:
@@ -186,12 +191,16 @@ def _headers_of(error: PanelError) -> dict[str, str]:
     return headers
 
 
-def _printable(value: Any) -> Any:
-    """Names of unknown fields come from the client and may hold what UTF-8 cannot say."""
+def _jsonable(value: Any) -> Any:
+    """Return a fact as JSON has it. Names of unknown fields come from the client and may hold what UTF-8 cannot say."""
+    if isinstance(value, Money):
+        return json_number(value.amount)
+    if isinstance(value, Decimal):
+        return json_number(value)
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, Mapping):
-        return {_printable(key): _printable(inner) for key, inner in value.items()}
+        return {_jsonable(key): _jsonable(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_printable(inner) for inner in value]
-    return value
+        return [_jsonable(inner) for inner in value]
+    return to_jsonable_python(value, fallback=str)

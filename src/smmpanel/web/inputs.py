@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from smmpanel.kernel.i18n import marked
+
 # U+FFFD is what decoders put in place of broken bytes: nobody types it.
 _UNSTORABLE = re.compile("[\\x00\\ufffd\\ud800-\\udfff]")
 ROW_ID_MAX = 2**63 - 1
@@ -17,7 +19,7 @@ def is_clean(text: str) -> bool:
 
 def _clean(text: str) -> str:
     if not is_clean(text):
-        raise ValueError("holds characters that cannot be stored")
+        raise ValueError(marked("holds characters that cannot be stored"))
     return text
 
 
