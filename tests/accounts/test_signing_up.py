@@ -31,7 +31,8 @@ async def test_signing_up_is_recorded_as_a_fact(db):
 
     async with db.transaction() as session:
         facts = (await session.execute(select(FactRow.name, FactRow.body))).all()
-    assert [tuple(fact) for fact in facts] == [("user_registered", {"user_id": user.id, "referral_code": None})]
+    came = {"user_id": user.id, "referral_code": None, "via": "code", "ip": None, "device": None}
+    assert [tuple(fact) for fact in facts] == [("user_registered", came)]
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,14 @@ from datetime import timedelta
 from http import HTTPStatus
 
 from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
+from smmpanel.accounts.arrivals import arrival_of, device_of
 from smmpanel.accounts.current import FOR_EVERYBODY, MaybeViewer, RequestOrigin
 from smmpanel.accounts.passwords import TYPED_MAX, WeakPasswordError
+from smmpanel.accounts.referral_codes import CODE_MAX, owner_of_code
 from smmpanel.accounts.sessions import open_session
 from smmpanel.accounts.signing_in import count_sign_up
 from smmpanel.accounts.signing_up import (
@@ -23,6 +26,7 @@ from smmpanel.accounts.signing_up import (
 )
 from smmpanel.accounts.throttling import TooManyAttemptsError
 from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
 from smmpanel.web.cookies import set_session_cookie
 from smmpanel.web.csrf import CsrfChecked
 from smmpanel.web.errors import failure_of
@@ -35,6 +39,8 @@ from smmpanel.web.transactions import CurrentPanel
 router = APIRouter(include_in_schema=False, dependencies=FOR_EVERYBODY)
 
 PATH, FIRST_PAGE = "/sign-up", "/orders/new"
+CODE_UNKNOWN = marked("Nobody has this code. Correct it, or leave the field empty.")
+WRONG = {"username": USERNAME_WRONG, "referral_code": CODE_UNKNOWN}
 ZONES = {"vi": "Asia/Ho_Chi_Minh", "id": "Asia/Jakarta"}
 """What most readers of a language live by; others begin with the panel's own zone."""
 
@@ -45,6 +51,7 @@ class SignUpPage:
 
     username: str = ""
     email: str = ""
+    referral_code: str = ""
     wrong_field: str = ""
     wrong: str = ""
 
@@ -64,9 +71,11 @@ async def take_sign_up(request: Request, panel: CurrentPanel, origin: RequestOri
     username, email = form.get("username", "").strip()[:EMAIL_MAX], form.get("email", "").strip()[: EMAIL_MAX * 2]
     language, now = language_of(request), panel.clock()
     lifetime = timedelta(days=panel.settings.session_days)
+    device, typed_code = device_of(request), form.get("referral_code", "").strip()
     try:
         await count_sign_up(panel.db, origin.ip, now=now)
         async with panel.db.transaction() as session:
+            await _check_code(session, typed_code)
             user = await register(
                 session,
                 username=username,
@@ -74,6 +83,7 @@ async def take_sign_up(request: Request, panel: CurrentPanel, origin: RequestOri
                 password=form.get("password", "")[:TYPED_MAX],
                 language=language,
                 time_zone=ZONES.get(language, str(getattr(request.state, "panel_time_zone", "UTC"))),
+                arrival=arrival_of(request, now=now, typed=typed_code, device=device),
             )
             opened = await open_session(
                 session, user.id, lifetime=lifetime, ip=origin.ip, user_agent=origin.user_agent, now=now
@@ -83,12 +93,18 @@ async def take_sign_up(request: Request, panel: CurrentPanel, origin: RequestOri
         field = str(error.fields.get("field", ""))
         told = failure.message
         if isinstance(error, InvalidInputError):
-            told = say(request, USERNAME_WRONG if field == "username" else EMAIL_WRONG)
+            told = say(request, WRONG.get(field, EMAIL_WRONG))
         throttled = isinstance(error, TooManyAttemptsError)
         status = failure.status if throttled else HTTPStatus.UNPROCESSABLE_ENTITY
         headers = {name: value for name, value in failure.headers.items() if name == "Retry-After"}
-        shown = SignUpPage(username[:USERNAME_MAX], email[:EMAIL_MAX], field, told)
+        shown = SignUpPage(username[:USERNAME_MAX], email[:EMAIL_MAX], typed_code[:CODE_MAX], field, told)
         return page(request, "accounts/sign_up.html", shown, status=status, headers=headers)
     response = see_other(FIRST_PAGE)
     set_session_cookie(request, response, opened.token, int(lifetime.total_seconds()))
+    device.keep(request, response)
     return response
+
+
+async def _check_code(session: AsyncSession, typed: str) -> None:
+    if typed and await owner_of_code(session, typed) is None:
+        raise InvalidInputError(field="referral_code", reason=CODE_UNKNOWN)

@@ -1,7 +1,8 @@
 """Signing up."""
 
 import re
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import func, select
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.models import User
 from smmpanel.accounts.passwords import check_password_rules, hash_password
+from smmpanel.accounts.referral_codes import code_of
 from smmpanel.accounts.states import Role
 from smmpanel.kernel.errors import ConflictError, InvalidInputError
 from smmpanel.kernel.facts import Fact, record
@@ -25,6 +27,25 @@ EMAIL_RULE = marked("is not an e-mail address")
 USERNAME_WRONG = marked("Enter 3 to 32 letters and digits, with single dots, dashes or underscores between them.")
 EMAIL_WRONG = marked("Enter an e-mail address such as name@example.com.")
 """The same two rules, as pages say them at the field."""
+
+
+Via = Literal["link", "code"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Where a new user came from, as far as it is known."""
+
+    ip: str | None = None
+    device: str | None = None
+    """A hash of the browser's random name."""
+    referral_code: str | None = None
+    via: Via = "code"
+    """Whether the code was followed as a link or given by hand."""
+
+
+UNKNOWN = Arrival()
+"""Of whom nothing is known but that they are there, such as users made by commands."""
 
 
 class UsernameTakenError(ConflictError):
@@ -45,6 +66,9 @@ class UserRegistered(Fact):
     fact: ClassVar[str] = "user_registered"
     user_id: int
     referral_code: str | None = None
+    via: Via = "code"
+    ip: str | None = None
+    device: str | None = None
 
 
 async def register(
@@ -56,9 +80,12 @@ async def register(
     language: str = "en",
     time_zone: str = "UTC",
     role: Role = Role.CUSTOMER,
-    referral_code: str | None = None,
+    arrival: Arrival = UNKNOWN,
 ) -> User:
-    """Make an account. Raises `InvalidInputError`, `WeakPasswordError`, `UsernameTakenError` or `EmailTakenError`."""
+    """Make an account, with a referral code of its own.
+
+    Raises `InvalidInputError`, `WeakPasswordError`, `UsernameTakenError` or `EmailTakenError`.
+    """
     check_username(username)
     address = normal_email(email)
     check_password_rules(password)
@@ -73,8 +100,21 @@ async def register(
         time_zone=time_zone,
         role=role,
     )
-    await record(session, UserRegistered(user_id=user.id, referral_code=referral_code))
+    await welcome(session, user.id, arrival)
     return user
+
+
+async def welcome(session: AsyncSession, user_id: int, arrival: Arrival) -> None:
+    """Give a new user their referral code, and record that they are there and how they came."""
+    await code_of(session, user_id)
+    came = UserRegistered(
+        user_id=user_id,
+        referral_code=arrival.referral_code,
+        via=arrival.via,
+        ip=arrival.ip,
+        device=arrival.device,
+    )
+    await record(session, came)
 
 
 async def add_user(

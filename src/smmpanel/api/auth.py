@@ -8,10 +8,12 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from smmpanel.accounts.access import Viewer
+from smmpanel.accounts.arrivals import arrival_of
 from smmpanel.accounts.changing_password import change_password
 from smmpanel.accounts.current import CurrentViewer, RequestOrigin
 from smmpanel.accounts.models import LoginSession, User
 from smmpanel.accounts.passwords import LENGTH_MAX, LENGTH_MIN, TYPED_MAX
+from smmpanel.accounts.referral_codes import owner_of_code
 from smmpanel.accounts.sessions import (
     access_token,
     list_sessions,
@@ -33,6 +35,7 @@ from smmpanel.web.transactions import CurrentPanel, Session
 router = APIRouter(prefix="/api/auth", tags=["Accounts"])
 
 REGISTERED = marked("The account is ready.")
+REGISTERED_WITHOUT = marked("The account is ready. Nobody has the referral code {code}: it was left out.")
 NAME_MISSING = marked("Give a user name or an e-mail address.")
 
 Password = Annotated[CleanText, Field(max_length=TYPED_MAX)]
@@ -146,9 +149,12 @@ async def make_account(
         email=form.email,
         password=form.password,
         language=language_of(request),
-        referral_code=form.referral_code,
+        arrival=arrival_of(request, now=panel.clock(), typed=form.referral_code or ""),
     )
-    return Registered(user_id=user.id, message=say(request, REGISTERED))
+    # An unknown code must not keep anybody out: many a front end sends whatever stood in the link.
+    is_unknown = bool(form.referral_code) and await owner_of_code(session, form.referral_code or "") is None
+    message = say(request, REGISTERED_WITHOUT, code=form.referral_code) if is_unknown else say(request, REGISTERED)
+    return Registered(user_id=user.id, message=message)
 
 
 @router.post("/login", summary="Sign in", responses=errors(401, 403, 422, 429))

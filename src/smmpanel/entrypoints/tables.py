@@ -1,8 +1,10 @@
 """All tables of all features, for migrations."""
 
 import smmpanel.accounts.models
+import smmpanel.accounts.referral_codes
 import smmpanel.accounts.sign_in_models
 import smmpanel.catalog.models
+import smmpanel.growth.referral_models
 import smmpanel.growth.tier_models
 import smmpanel.kernel.facts
 import smmpanel.kernel.job_errors

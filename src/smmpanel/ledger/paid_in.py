@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.ledger.models import AccountKind
 
-REAL_SOURCES = (AccountKind.DEPOSITS, AccountKind.ADJUSTMENTS)
+REAL_SOURCES = (AccountKind.DEPOSITS, AccountKind.FEES, AccountKind.ADJUSTMENTS)
+"""Of a deposit counts what is left after its fee."""
 
 _PAID_IN = text(
     """

@@ -10,6 +10,9 @@ YEAR_SECONDS = 365 * 24 * 3600
 _SESSION = "smmpanel_session"
 _VISITOR = "smmpanel_visitor"
 _KEPT = "smmpanel_kept"
+_STEP = "smmpanel_step_"
+_REFERRAL = "smmpanel_ref"
+_DEVICE = "smmpanel_device"
 
 
 def _name(connection: HTTPConnection, plain: str) -> str:
@@ -32,6 +35,31 @@ def kept_cookie(connection: HTTPConnection) -> str | None:
     return connection.cookies.get(_name(connection, _KEPT)) or None
 
 
+def referral_cookie(connection: HTTPConnection) -> str | None:
+    """Return what the first link of somebody who recommends the panel left with a browser."""
+    return connection.cookies.get(_name(connection, _REFERRAL)) or None
+
+
+def device_cookie(connection: HTTPConnection) -> str | None:
+    """Return the random name that a browser keeps for a year, whoever signs in with it."""
+    return connection.cookies.get(_name(connection, _DEVICE)) or None
+
+
+def step_cookie(connection: HTTPConnection, kind: str) -> str | None:
+    """Return the token of a step on the way to being signed in."""
+    return connection.cookies.get(_name(connection, _STEP + kind)) or None
+
+
+def set_step_cookie(request: Request, response: Response, kind: str, token: str, max_age_seconds: int) -> None:
+    """Have a browser carry a step to its end."""
+    _set(request, response, _STEP + kind, token, max_age_seconds)
+
+
+def drop_step_cookie(request: Request, response: Response, kind: str) -> None:
+    """Have a browser forget a step."""
+    _drop(request, response, _STEP + kind)
+
+
 def set_session_cookie(request: Request, response: Response, token: str, max_age_seconds: int) -> None:
     """Give a browser its session: for the server only, not sent along when other sites post to us."""
     _set(request, response, _SESSION, token, max_age_seconds)
@@ -45,6 +73,16 @@ def set_kept_cookie(request: Request, response: Response, token: str, max_age_se
 def set_visitor_cookie(request: Request, response: Response, value: str) -> None:
     """Name a browser until it is closed."""
     _set(request, response, _VISITOR, value, None)
+
+
+def set_referral_cookie(connection: HTTPConnection, response: Response, value: str, max_age_seconds: int) -> None:
+    """Have a browser remember whose link it followed."""
+    _set(connection, response, _REFERRAL, value, max_age_seconds)
+
+
+def set_device_cookie(connection: HTTPConnection, response: Response, value: str) -> None:
+    """Name a browser for a year."""
+    _set(connection, response, _DEVICE, value, YEAR_SECONDS)
 
 
 def drop_session_cookie(request: Request, response: Response) -> None:
@@ -70,7 +108,7 @@ def _drop(request: Request, response: Response, name: str) -> None:
     response.delete_cookie(_name(request, name), path="/", secure=secure, httponly=True, samesite="lax")
 
 
-def _set(request: Request, response: Response, name: str, value: str, max_age_seconds: int | None) -> None:
+def _set(request: HTTPConnection, response: Response, name: str, value: str, max_age_seconds: int | None) -> None:
     secure = panel_of(request).settings.secure_cookies
     response.set_cookie(
         _name(request, name), value, max_age=max_age_seconds, path="/", secure=secure, httponly=True, samesite="lax"
