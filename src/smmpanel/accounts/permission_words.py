@@ -24,6 +24,9 @@ PERMISSION_WORDS: Mapping[str, str] = {
     P.DEPOSITS_SETTLE: marked("Approve, reject and assign deposits"),
     P.GATEWAYS_VIEW: marked("See payment methods"),
     P.GATEWAYS_EDIT: marked("Change payment methods"),
+    P.REFERRALS_VIEW: marked("See referrals and payouts"),
+    P.REFERRALS_EDIT: marked("Clear and refuse referrals, change their terms"),
+    P.REFERRALS_PAY: marked("Approve and refuse payouts"),
     P.LEDGER_VIEW: marked("See the books"),
     P.SETTINGS_VIEW: marked("See settings and jobs"),
     P.SETTINGS_EDIT: marked("Change settings, run jobs again"),
@@ -36,6 +39,7 @@ PERMISSION_GROUPS: Sequence[tuple[str, Sequence[Permission]]] = (
     (marked("Users"), (P.USERS_VIEW, P.USERS_EDIT, P.USERS_BALANCE, P.USERS_SUSPEND)),
     (marked("Catalogue"), (P.SERVICES_VIEW, P.SERVICES_EDIT, P.PROVIDERS_VIEW, P.PROVIDERS_EDIT)),
     (marked("Payments"), (P.DEPOSITS_VIEW, P.DEPOSITS_SETTLE, P.GATEWAYS_VIEW, P.GATEWAYS_EDIT)),
+    (marked("Affiliates"), (P.REFERRALS_VIEW, P.REFERRALS_EDIT, P.REFERRALS_PAY)),
     (
         marked("Panel"),
         (P.LEDGER_VIEW, P.SETTINGS_VIEW, P.SETTINGS_EDIT, P.STAFF_VIEW, P.STAFF_EDIT, P.AUDIT_VIEW),
