@@ -1,0 +1,67 @@
+"""Transfers that staff look up and enter by hand: any bank, any currency, no messages."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.http import Outgoing
+from smmpanel.kernel.i18n import marked
+from smmpanel.payments.gateways.bank_details import BANK_SETTINGS, check_bank_details, transfer_to
+from smmpanel.payments.protocol import (
+    Account,
+    Intent,
+    Message,
+    Reading,
+    Reply,
+    Setting,
+    Started,
+    UnreadableMessageError,
+)
+
+INSTRUCTIONS_MAX = 2000
+LONG = marked("must be up to 2,000 characters")
+
+
+class ManualTransfer:
+    """Tells customers where to transfer to; a person says what has arrived."""
+
+    slug: ClassVar[str] = "manual"
+    title: ClassVar[str] = marked("Bank transfer, approved by hand")
+    currencies: ClassVar[frozenset[str]] = frozenset()
+    uses_memo: ClassVar[bool] = True
+    approved_by_staff: ClassVar[bool] = True
+    expires_minutes: ClassVar[int] = 7 * 24 * 60
+    settings: ClassVar[tuple[Setting, ...]] = (
+        *BANK_SETTINGS,
+        Setting("instructions", marked("What else customers should know"), "lines", required=False),
+    )
+    kept_headers: ClassVar[tuple[str, ...]] = ()
+    reply: ClassVar[Reply] = Reply({"success": True})
+
+    def __init__(self, account: Account, http: Outgoing) -> None:
+        self._account = account
+        self._http = http
+
+    def check(self) -> None:
+        """Raise `InvalidInputError` unless customers can transfer to this account."""
+        check_bank_details(self._account)
+        if len(self._account.option("instructions")) > INSTRUCTIONS_MAX:
+            raise InvalidInputError(field="instructions", reason=LONG)
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The account that customers are told."""
+        return frozenset({self._account.option("account_number")})
+
+    async def start(self, intent: Intent) -> Started:
+        """Say where to transfer to."""
+        told = transfer_to(self._account, intent)
+        return Started({**told.shown, "instructions": self._account.option("instructions")})
+
+    def verify(self, _message: Message, _now: datetime) -> str | None:
+        """Nobody sends messages about it, so none is ever proved."""
+        return None
+
+    def read(self, _message: Message, _verdict: str) -> Reading:
+        """Nothing that it says can be read."""
+        raise UnreadableMessageError

@@ -1,0 +1,172 @@
+"""SePay (Vietnam): tells of transfers to a linked bank account, in three shapes and with three proofs.
+
+Which proof counts is chosen by configuration, never by what a message brings: otherwise whoever forges one takes the weakest.
+"""
+
+from datetime import datetime
+from typing import ClassVar
+
+from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.http import Outgoing
+from smmpanel.kernel.i18n import marked
+from smmpanel.payments.gateways.bank_details import (
+    ACCOUNT_NUMBER,
+    BANK_SETTINGS,
+    WRONG_ACCOUNT,
+    check_bank_details,
+    transfer_to,
+)
+from smmpanel.payments.gateways.sepay_messages import fields_of, read_transfer, signed_text
+from smmpanel.payments.protocol import (
+    Account,
+    Intent,
+    Message,
+    Reading,
+    Reply,
+    Setting,
+    Started,
+    UnreadableMessageError,
+)
+from smmpanel.payments.signing import hmac_text, is_one_of, text_in
+
+DRIFT_SECONDS = 300
+TIMESTAMP_DIGITS_MAX = 12
+HMAC, API_KEY, SPEC = "hmac", "apikey", "spec_signature"
+MODES = (HMAC, API_KEY, SPEC)
+SPEC_FIELDS = "transaction_id,account_number,amount,content,transaction_date"
+ALGORITHMS = ("sha256", "sha512")
+ENCODINGS = ("hex", "base64")
+WRONG_MODE = marked("must be one of the ways in the list")
+SECRET_NEEDED = marked("is needed for this way of proving messages")
+_SIGNED = b"sha256="
+_SCHEME = b"apikey"
+
+
+class SePay:
+    """One bank account that SePay watches."""
+
+    slug: ClassVar[str] = "sepay"
+    title: ClassVar[str] = marked("SePay (Vietnamese banks)")
+    currencies: ClassVar[frozenset[str]] = frozenset({"VND"})
+    uses_memo: ClassVar[bool] = True
+    approved_by_staff: ClassVar[bool] = False
+    expires_minutes: ClassVar[int] = 60
+    settings: ClassVar[tuple[Setting, ...]] = (
+        *BANK_SETTINGS,
+        Setting(
+            "other_accounts",
+            marked("Other accounts that money may arrive on"),
+            "lines",
+            required=False,
+            hint=marked("Virtual accounts of the same bank account, one in each line."),
+        ),
+        Setting(
+            "auth_mode",
+            marked("How SePay proves its messages"),
+            "choice",
+            choices=(
+                (HMAC, marked("Signature (HMAC-SHA256), the safest")),
+                (API_KEY, marked("API key: what it tells is looked at by staff first")),
+                (SPEC, marked("Signature field in the message")),
+            ),
+            default=HMAC,
+        ),
+        Setting("secret", marked("Secret or API key for messages"), "secret"),
+        Setting("spec_fields", marked("Fields of the signature, in order"), required=False, default=SPEC_FIELDS),
+        Setting("spec_separator", marked("Separator of the signature's fields"), required=False, default="|"),
+        Setting(
+            "spec_algorithm",
+            marked("Digest of the signature"),
+            "choice",
+            choices=(("sha256", "SHA-256"), ("sha512", "SHA-512")),
+            default="sha256",
+        ),
+        Setting(
+            "spec_encoding",
+            marked("Writing of the signature"),
+            "choice",
+            choices=(("hex", "hex"), ("base64", "Base64")),
+            default="hex",
+        ),
+    )
+    kept_headers: ClassVar[tuple[str, ...]] = ("content-type", "user-agent", "x-sepay-timestamp")
+    reply: ClassVar[Reply] = Reply({"success": True})
+
+    def __init__(self, account: Account, http: Outgoing) -> None:
+        self._account = account
+        self._http = http
+
+    def check(self) -> None:
+        """Raise `InvalidInputError` unless customers can transfer to it and SePay can prove its messages."""
+        check_bank_details(self._account)
+        if not self._account.option("bank"):
+            raise InvalidInputError(field="bank", reason=marked("is needed"))
+        if any(not ACCOUNT_NUMBER.fullmatch(one) for one in self._others):
+            raise InvalidInputError(field="other_accounts", reason=WRONG_ACCOUNT)
+        if not self._modes or any(mode not in MODES for mode in self._modes):
+            raise InvalidInputError(field="auth_mode", reason=WRONG_MODE)
+        if not self._secrets:
+            raise InvalidInputError(field="secret", reason=SECRET_NEEDED)
+        for name, known in (("spec_algorithm", ALGORITHMS), ("spec_encoding", ENCODINGS)):
+            if self._account.option(name, known[0]) not in known:
+                raise InvalidInputError(field=name, reason=WRONG_MODE)
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The bank account and its virtual ones."""
+        return frozenset({self._account.option("account_number"), *self._others})
+
+    @property
+    def _others(self) -> list[str]:
+        return self._account.option("other_accounts").split()
+
+    @property
+    def _modes(self) -> list[str]:
+        # Several while one is changed for another.
+        return self._account.option("auth_mode", HMAC).replace(",", " ").split()
+
+    @property
+    def _secrets(self) -> tuple[str, ...]:
+        return self._account.secrets_named("secret")
+
+    async def start(self, intent: Intent) -> Started:
+        """Say where to transfer to; SePay need not be asked."""
+        return transfer_to(self._account, intent)
+
+    def verify(self, message: Message, now: datetime) -> str | None:
+        """Return the configured proof that holds."""
+        proofs = {HMAC: self._is_signed, API_KEY: self._has_key, SPEC: self._has_signature_field}
+        return next((mode for mode in self._modes if mode in proofs and proofs[mode](message, now)), None)
+
+    def read(self, message: Message, verdict: str) -> Reading:
+        """Understand a transfer in any of the three shapes."""
+        return read_transfer(message, self.accounts, unproved=verdict == API_KEY)
+
+    def _is_signed(self, message: Message, now: datetime) -> bool:
+        given, stamp = message.header("x-sepay-signature"), message.header("x-sepay-timestamp")
+        if not stamp.isdigit() or len(stamp) > TIMESTAMP_DIGITS_MAX or not given.startswith(_SIGNED):
+            return False
+        if abs(now.timestamp() - int(stamp)) > DRIFT_SECONDS:
+            return False
+        content = stamp + b"." + message.body
+        expected = [hmac_text(secret, content) for secret in self._secrets]
+        return is_one_of(expected, given.removeprefix(_SIGNED))
+
+    def _has_key(self, message: Message, _now: datetime) -> bool:
+        scheme, _, key = message.header("authorization").partition(b" ")
+        return scheme.lower() == _SCHEME and is_one_of(self._secrets, key)
+
+    def _has_signature_field(self, message: Message, _now: datetime) -> bool:
+        names = [name.strip() for name in self._account.option("spec_fields", SPEC_FIELDS).split(",")]
+        try:
+            fields = fields_of(message)
+            given = text_in(fields.get("signature"))
+            text = signed_text(fields, names, self._account.option("spec_separator", "|"))
+        except UnreadableMessageError:
+            return False
+        algorithm, encoding = (
+            self._account.option("spec_algorithm", "sha256"),
+            self._account.option("spec_encoding", "hex"),
+        )
+        expected = [hmac_text(secret, text.encode(), algorithm, encoding) for secret in self._secrets]
+        return is_one_of(expected, given)

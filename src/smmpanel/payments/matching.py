@@ -1,0 +1,71 @@
+"""Finding out what money is for: the deposit that it names, or the same money told by another side of its gateway."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smmpanel.payments.methods import known_prefixes
+from smmpanel.payments.models import Deposit, Receipt, ReceiptState
+from smmpanel.payments.protocol import Notice
+from smmpanel.payments.references import codes_in
+
+STAFF = "staff"
+"""Source of money that a person has seen arrive."""
+
+
+async def deposits_named(session: AsyncSession, notice: Notice) -> list[int]:
+    """Return the deposits that a notice names, by our reference or by memo codes in its texts: usually one."""
+    if notice.reference is not None:
+        wanted = select(Deposit.id).where(Deposit.reference == notice.reference)
+        return list((await session.scalars(wanted)).all())
+    codes = codes_in(notice.texts, await known_prefixes(session))
+    if not codes:
+        return []
+    # Not only this gateway's: a transfer by hand can be seen by whoever watches the same account.
+    found = await session.scalars(select(Deposit.id).where(Deposit.memo_code.in_(codes)).order_by(Deposit.id))
+    return list(found.all())
+
+
+async def known_receipt(session: AsyncSession, gateway: str, notice: Notice) -> Receipt | None:
+    """Return the receipt of this very money, if it was told before under this number."""
+    row = Receipt
+    return await session.scalar(select(row).where(row.gateway == gateway, row.external_id == notice.external_id))
+
+
+async def alike(session: AsyncSession, notice: Notice) -> Sequence[Receipt]:
+    """Return receipts of what looks like the same money, oldest first. Whoever asks next waits until we are done."""
+    if notice.natural_key is None:
+        return ()
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(notice.natural_key, 0))))
+    row = Receipt
+    wanted = select(row).where(row.natural_key == notice.natural_key).order_by(row.id).with_for_update()
+    return (await session.scalars(wanted.execution_options(populate_existing=True))).all()
+
+
+def twin_in(receipts: Sequence[Receipt], notice: Notice) -> Receipt | None:
+    """Return the receipt of the same money from another side, which has not been paired with this side yet."""
+    for receipt in receipts:
+        paired = any(other.startswith(f"{notice.source}:") for other in receipt.also)
+        if receipt.source != notice.source and not paired:
+            return receipt
+    return None
+
+
+async def seen_by_staff(session: AsyncSession, deposit_id: int, notice: Notice | Receipt) -> Receipt | None:
+    """Return what staff entered for a deposit, if it is this much and no message has confirmed it yet."""
+    row = Receipt
+    wanted = (
+        select(row)
+        .where(
+            row.deposit_id == deposit_id,
+            row.source == STAFF,
+            row.state == ReceiptState.CREDITED.value,
+            row.amount == notice.amount,
+            row.also == [],
+        )
+        .order_by(row.id)
+        .limit(1)
+        .with_for_update()
+    )
+    return await session.scalar(wanted.execution_options(populate_existing=True))

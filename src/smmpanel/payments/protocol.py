@@ -1,0 +1,198 @@
+"""What an adapter for a payment gateway must offer, and the neutral words it speaks.
+
+Adapters translate, they never decide: no database, no clock, no retries. They are handed an account and a client for HTTP,
+say what a customer has to do, prove messages, and turn them into notices. What a notice is worth is decided by
+`payments.settling`, the same for all of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, ClassVar, Literal, Protocol
+
+from smmpanel.kernel.errors import PanelError
+from smmpanel.kernel.http import Outgoing
+
+SettingKind = Literal["text", "secret", "choice", "lines", "bank", "amount"]
+
+
+class GatewayStatus(StrEnum):
+    """How a payment stands in the words of this product, whatever the gateway calls it."""
+
+    PENDING = "pending"
+    PAID = "paid"
+    """Money has arrived: whether it is enough is not the gateway's to say."""
+    FAILED = "failed"
+    EXPIRED = "expired"
+    PARTIALLY_REFUNDED = "partially_refunded"
+    REFUNDED = "refunded"
+    REVERSED = "reversed"
+
+
+class UnreadableMessageError(PanelError):
+    """The message is its gateway's, but it is none that we know how to read."""
+
+    code, status, message = "unreadable_message", 400, "The message could not be read."
+
+
+class GatewayFailedError(PanelError):
+    """The gateway could not be asked, or refused. `said` is redacted."""
+
+    code, status, message = (
+        "gateway_failed",
+        503,
+        "The payment method is not available now. Try another one or try later.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing that an account at a gateway takes, as staff are asked for it. Labels are translated where they are shown."""
+
+    name: str
+    label: str
+    kind: SettingKind = "text"
+    required: bool = True
+    hint: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    """Values and their labels; of `choice` only."""
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account at a gateway. Of each secret the newest comes first; an empty one never verifies anything."""
+
+    currency: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def option(self, name: str, default: str = "") -> str:
+        """Return an option as text."""
+        found = self.options.get(name)
+        return default if found is None or found == "" else str(found)
+
+    def secrets_named(self, name: str) -> tuple[str, ...]:
+        """Return the secrets of a name that are not empty."""
+        return tuple(secret for secret in self.secrets.get(name, ()) if secret)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a customer is to pay."""
+
+    reference: str
+    memo: str | None
+    amount: Decimal
+    currency: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What the customer has to do now: `shown` is kept with the deposit as it is."""
+
+    shown: Mapping[str, Any]
+    external_ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it came: header names in lower case, values and body as bytes."""
+
+    headers: Mapping[str, bytes]
+    body: bytes
+
+    def header(self, name: str) -> bytes:
+        """Return a header; one that is missing is empty."""
+        return self.headers.get(name, b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One thing that a gateway says about money.
+
+    `external_id` is the money's own number at its gateway, never the message's; `natural_key` is what the same money looks
+    like from another side of the gateway, where it has another number.
+    """
+
+    external_id: str
+    source: str
+    status: GatewayStatus
+    amount: Decimal
+    currency: str
+    reference: str | None = None
+    """Ours, where the gateway carries it."""
+    texts: tuple[str, ...] = ()
+    """Where the memo may stand."""
+    account: str | None = None
+    payer: str | None = None
+    bank_ref: str | None = None
+    natural_key: str | None = None
+    occurred_at: datetime | None = None
+    unproved: bool = False
+    """Whether the message proved only who sent it, not that it is unchanged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A message as it is understood. No notices: nothing in it concerns us, and `note` says why."""
+
+    event_key: str
+    notices: Sequence[Notice] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How a gateway is answered when its message is in safe hands."""
+
+    body: Mapping[str, Any]
+    status: int = 200
+
+
+class Gateway(Protocol):
+    """One gateway's dialect. Made for one account; holds no state between calls."""
+
+    slug: ClassVar[str]
+    title: ClassVar[str]
+    """What it is called in the back office, in English."""
+    currencies: ClassVar[frozenset[str]]
+    """Those that it takes; empty: any."""
+    uses_memo: ClassVar[bool]
+    """Whether what is paid is recognised by a text that the customer writes."""
+    approved_by_staff: ClassVar[bool]
+    """Whether nothing says that money has arrived but a person."""
+    expires_minutes: ClassVar[int]
+    """How long a customer usually has."""
+    settings: ClassVar[tuple[Setting, ...]]
+    kept_headers: ClassVar[tuple[str, ...]]
+    """Headers that its reading takes, none of them secret."""
+    reply: ClassVar[Reply]
+
+    def __init__(self, account: Account, http: Outgoing) -> None:
+        """Take an account."""
+        ...
+
+    def check(self) -> None:
+        """Raise `InvalidInputError` that names the setting which is missing or wrong."""
+        ...
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The bank accounts that money may arrive on; empty: whatever the gateway says is right."""
+        ...
+
+    async def start(self, intent: Intent) -> Started:
+        """Ask the gateway for the payment, or say where to transfer to; raises `GatewayFailedError`."""
+        ...
+
+    def verify(self, message: Message, now: datetime) -> str | None:
+        """Say how the message proves that it is the gateway's, or return `None`. Only the configured ways count."""
+        ...
+
+    def read(self, message: Message, verdict: str) -> Reading:
+        """Understand a message that was verified in this way; raises `UnreadableMessageError`."""
+        ...
