@@ -18,6 +18,7 @@ from smmpanel.kernel.crypto import Vault
 from smmpanel.kernel.db import Database
 from smmpanel.kernel.http import Outgoing
 from smmpanel.kernel.panel import Panel
+from smmpanel.kernel.public_ids import PublicIds
 from smmpanel.kernel.settings import Settings
 
 _numbers = count(1)
@@ -116,5 +117,5 @@ async def panel(db: Database, database_url: str, vault: Vault, tmp_path: Path) -
     """A panel in US dollars that may call servers on this machine."""
     settings = Settings(home=tmp_path, database_url=database_url, outgoing_allow="127.0.0.1")  # type: ignore[arg-type]
     http = Outgoing(allow=("127.0.0.1",))
-    yield Panel(settings=settings, currency="USD", db=db, vault=vault, http=http)
+    yield Panel(settings=settings, currency="USD", db=db, vault=vault, http=http, public_ids=PublicIds.made())
     await http.aclose()

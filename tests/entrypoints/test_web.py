@@ -84,7 +84,7 @@ async def test_health_fails_on_a_schema_that_is_not_ours(panel, client, damage):
 async def test_health_fails_when_the_database_is_gone(panel):
     broken = Panel(
         settings=panel.settings, currency="USD", db=type(panel.db)("postgresql://nobody@127.0.0.1:9/none"),
-        vault=panel.vault, http=panel.http,
+        vault=panel.vault, http=panel.http, public_ids=panel.public_ids,
     )  # fmt: skip
     async with client_of(broken) as lost:
         health, metrics = await lost.get("/health"), await lost.get("/metrics")
@@ -150,7 +150,7 @@ async def test_metrics_are_not_for_everybody(panel, client):
 async def test_a_token_opens_metrics_from_anywhere_and_then_nothing_else_does(panel):
     panel = Panel(
         settings=panel.settings.model_copy(update={"metrics_token": SecretStr("scrape-me")}),
-        currency="USD", db=panel.db, vault=panel.vault, http=panel.http,
+        currency="USD", db=panel.db, vault=panel.vault, http=panel.http, public_ids=panel.public_ids,
     )  # fmt: skip
     async with client_of(panel, AWAY) as away, client_of(panel) as here:
         assert (await away.get("/metrics", headers={"Authorization": "Bearer scrape-me"})).status_code == 200

@@ -27,6 +27,7 @@ from smmpanel.kernel.db import Database
 from smmpanel.kernel.http import Outgoing
 from smmpanel.kernel.money import plain
 from smmpanel.kernel.panel import Panel
+from smmpanel.kernel.public_ids import PublicIds
 from smmpanel.kernel.settings import Settings
 from smmpanel.ledger import balance_of
 
@@ -103,7 +104,9 @@ class Served:
 
     async def _serve(self) -> None:
         db, http = Database(self._database_url), Outgoing()
-        panel = Panel(settings=self._settings, currency="USD", db=db, vault=self._vault, http=http)
+        panel = Panel(
+            settings=self._settings, currency="USD", db=db, vault=self._vault, http=http, public_ids=PublicIds.made()
+        )
         config = uvicorn.Config(
             build_app(panel),
             http="httptools",

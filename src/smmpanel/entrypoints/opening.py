@@ -12,13 +12,14 @@ from sqlalchemy.exc import ProgrammingError
 
 import smmpanel.entrypoints.declarations  # noqa: F401 - jobs and listeners are known before anything is recorded
 from smmpanel.entrypoints.revisions import newest_revision
-from smmpanel.kernel.crypto import load_vault
+from smmpanel.kernel.crypto import Vault, load_vault
 from smmpanel.kernel.db import Database
 from smmpanel.kernel.errors import ConflictError, PanelError
 from smmpanel.kernel.http import Outgoing
 from smmpanel.kernel.jobs import Waker
 from smmpanel.kernel.options import read_option, write_option
 from smmpanel.kernel.panel import Panel
+from smmpanel.kernel.public_ids import PublicIds, load_public_ids
 from smmpanel.kernel.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,8 +70,11 @@ async def open_panel(settings: Settings, url: str) -> AsyncIterator[Panel]:
         currency = await _currency_if_ready(db)
         if currency is None:
             raise NotPreparedError
+        vault = _vault(settings)
+        async with db.transaction() as session:
+            public_ids = await load_public_ids(session, vault)
         waker = Waker(db)
-        panel = _panel(settings, db, currency)
+        panel = _panel(settings, db, currency, vault, public_ids)
         try:
             yield panel
         finally:
@@ -119,6 +123,7 @@ async def _apply_preset(
     from smmpanel.catalog.markups import MARKUP_PERCENT
     from smmpanel.providers.presets import connect_preset_providers, load_preset, preset_names
 
+    vault = _vault(settings)
     async with db.transaction() as session:
         await session.execute(select(func.pg_advisory_xact_lock(PREPARING_LOCK)))
         currency, name = await read_option(session, CURRENCY), await read_option(session, PRESET, "")
@@ -134,20 +139,26 @@ async def _apply_preset(
             await write_option(session, MARKUP_PERCENT, str(preset.markup_percent))
         elif wanted is not None and wanted != name:
             raise OtherPresetError(present=name, currency=currency)
+        public_ids = await load_public_ids(session, vault)
         connected: list[str] = []
         if name in preset_names():  # its file may have gone since
-            panel = _panel(settings, db, currency)
+            panel = _panel(settings, db, currency, vault, public_ids)
             connected = await connect_preset_providers(session, panel, load_preset(name), environ)
         return currency, name, is_new, tuple(connected)
 
 
-def _panel(settings: Settings, db: Database, currency: str) -> Panel:
+def _vault(settings: Settings) -> Vault:
+    return load_vault(settings.home, settings.secret_keys.get_secret_value() if settings.secret_keys else None)
+
+
+def _panel(settings: Settings, db: Database, currency: str, vault: Vault, public_ids: PublicIds) -> Panel:
     return Panel(
         settings=settings,
         currency=currency,
         db=db,
-        vault=load_vault(settings.home, settings.secret_keys.get_secret_value() if settings.secret_keys else None),
+        vault=vault,
         http=Outgoing(allow=settings.networks(settings.outgoing_allow)),
+        public_ids=public_ids,
     )
 
 

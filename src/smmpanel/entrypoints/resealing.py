@@ -7,6 +7,8 @@ from sqlalchemy import text
 from smmpanel.catalog.resealing_stock import reseal_stock
 from smmpanel.kernel.errors import ConflictError
 from smmpanel.kernel.panel import Panel
+from smmpanel.payments.methods import reseal_method_secrets
+from smmpanel.kernel.public_ids import reseal_public_ids
 from smmpanel.providers.connecting import rotate_provider_keys
 
 _OTHERS = text(
@@ -27,6 +29,7 @@ class Resealed:
 
     provider_keys: int
     stock_items: int
+    payment_methods: int
 
 
 async def refuse_company(panel: Panel) -> None:
@@ -38,13 +41,15 @@ async def refuse_company(panel: Panel) -> None:
 
 
 async def reseal_everything(panel: Panel) -> Resealed:
-    """Encrypt provider keys and stock anew. What no key of the ring opens is left as it is. Safe to repeat."""
+    """Encrypt provider keys, stock and the key of public ids anew. What no key of the ring opens is left as it is. Safe to repeat."""
     async with panel.db.transaction() as session:
         provider_keys = await rotate_provider_keys(session, panel.vault)
+        payment_methods = await reseal_method_secrets(session, panel.vault)
+        await reseal_public_ids(session, panel.vault)
     stock_items, after = 0, 0
     while True:
         async with panel.db.transaction() as session:
             done, last = await reseal_stock(session, panel.vault, after=after)
         if last is None:
-            return Resealed(provider_keys, stock_items)
+            return Resealed(provider_keys, stock_items, payment_methods)
         stock_items, after = stock_items + done, last

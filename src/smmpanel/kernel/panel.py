@@ -8,6 +8,7 @@ from smmpanel.kernel.clock import Clock, system_clock
 from smmpanel.kernel.crypto import Vault
 from smmpanel.kernel.db import Database
 from smmpanel.kernel.http import Outgoing
+from smmpanel.kernel.public_ids import PublicIds
 from smmpanel.kernel.registry import Registry
 from smmpanel.kernel.settings import Settings
 
@@ -22,6 +23,8 @@ class Panel:
     db: Database
     vault: Vault
     http: Outgoing
+    public_ids: PublicIds
+    """Row numbers as strangers see them."""
     clock: Clock = system_clock
     provider_adapters: Registry[Any] = field(default_factory=lambda: Registry("smmpanel.provider_adapters"))
     payment_gateways: Registry[Any] = field(default_factory=lambda: Registry("smmpanel.payment_gateways"))

@@ -51,7 +51,7 @@ SAME = marked("Nothing was different")
 PRICES_FOLLOW = marked("{n} services changed")
 RESTART = marked("Restart the panel: until then it goes on in {currency}.")
 UNKNOWN_CURRENCY = marked("Choose one from the list.")
-HIDDEN = frozenset({"brand_logo_content", "figures_by_day", "figures_counted", "books_proof"})
+HIDDEN = frozenset({"brand_logo_content", "figures_by_day", "figures_counted", "books_proof", "public_id_key"})
 """Options that no field shows, some of them large."""
 Looking = Annotated[Viewer, Depends(staff_with(Permission.SETTINGS_VIEW))]
 Editing = Annotated[Viewer, Depends(staff_with(Permission.SETTINGS_EDIT))]
