@@ -19,6 +19,7 @@ class Event(StrEnum):
     REFILLS = "refills"
     DEPOSITS = "deposits"
     BALANCE = "balance"
+    REFERRALS = "referrals"
     LOW_BALANCE = "low_balance"
     SIGN_IN = "sign_in"
 
@@ -65,6 +66,12 @@ EVENTS: Mapping[Event, EventTerms] = {
     Event.BALANCE: EventTerms(
         marked("Changes of the balance by us"),
         marked("Money that was added or taken by hand."),
+        Wish(in_panel=True, by_mail=False),
+        has_mail=False,
+    ),
+    Event.REFERRALS: EventTerms(
+        marked("Commission and payouts"),
+        marked("What people you brought earned you, gathered for an hour, and what became of payouts."),
         Wish(in_panel=True, by_mail=False),
         has_mail=False,
     ),

@@ -10,6 +10,7 @@ from smmpanel.kernel.i18n import marked, translate
 from smmpanel.notifications.events import Event
 from smmpanel.web.formats import Formats
 
+# icons: hand-coins
 # icons: check-circle-2 circle-alert refresh-ccw wallet shield list-checks
 
 BROWSER_ON_SYSTEM = marked("{browser} on {system}")
@@ -72,6 +73,24 @@ KINDS: Mapping[str, Kind] = {
     ),
     "balance_debited": Kind(
         Event.BALANCE, "wallet", "is-warn", marked("{amount} was taken from your balance"), "{reason}"
+    ),
+    "commission_credited": Kind(
+        Event.REFERRALS,
+        "hand-coins",
+        "is-ok",
+        marked("You earned {amount} in commission"),
+        marked("From orders of people you brought: {n}."),
+    ),
+    "commission_taken_back": Kind(
+        Event.REFERRALS,
+        "hand-coins",
+        "is-warn",
+        marked("{amount} of commission was taken back"),
+        marked("Orders of people you brought were paid back or corrected: {n}."),
+    ),
+    "payout_paid": Kind(Event.REFERRALS, "wallet", "is-ok", marked("Your payout of {amount} is in your balance")),
+    "payout_refused": Kind(
+        Event.REFERRALS, "circle-alert", "is-bad", marked("Your payout of {amount} was refused"), "{reason}"
     ),
     "low_balance": Kind(
         Event.LOW_BALANCE,
