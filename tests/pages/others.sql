@@ -41,7 +41,7 @@ SELECT %(owner)s, 'user', 'users.suspend', 'user:' || %(user)s, '{"state": "acti
 INSERT INTO notifications (user_id, key, kind, fields, href)
 SELECT %(user)s, kind || i, kind, '{"order_id": 1, "service": "Followers", "refunded": "1.00", "currency": "USD", "n": 3,
        "completed": 1, "partial": 1, "canceled": 1, "amount": "1.00", "reason": "Gift", "balance": "1.00", "below": "5.00",
-       "ip": "192.0.2.1", "user_agent": "Mozilla/5.0 Firefox/140.0"}', '/orders'
+       "ip": "192.0.2.1", "user_agent": "Mozilla/5.0 Firefox/140.0", "tier": "Gold", "percent": "5"}', '/orders'
   FROM numbers, unnest(CAST(%(kinds)s AS text[])) AS kind;
 INSERT INTO alerts (kind, subject, level, fields)
 SELECT 'provider_low_balance', 'provider:' || i, 'warning',

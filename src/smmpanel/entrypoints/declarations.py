@@ -3,6 +3,9 @@
 import smmpanel.accounts.pruning
 import smmpanel.accounts.resetting
 import smmpanel.catalog.syncing
+import smmpanel.growth.recounting_spends
+import smmpanel.growth.spends
+import smmpanel.growth.telling_of_tiers
 import smmpanel.kernel.facts
 import smmpanel.kernel.jobs
 import smmpanel.ledger.proving

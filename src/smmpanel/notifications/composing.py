@@ -207,6 +207,19 @@ async def _low_balance(_session: AsyncSession, panel: Panel, reader: Reader) -> 
     )
 
 
+async def _tier_changed(_session: AsyncSession, panel: Panel, reader: Reader) -> Words:
+    fields = reader.mail.fields
+    told = said("tier_up" if fields["promoted"] else "tier_down", fields, reader.formats)
+    return Words(
+        subject=told.title,
+        preheader=told.text,
+        lead=told.text,
+        rows=[(reader.say(marked("Tier")), str(fields["tier"]))],
+        action=reader.say(marked("See your tier")),
+        url=f"{panel.settings.address}/tiers",
+    )
+
+
 async def _orders_finished(session: AsyncSession, panel: Panel, reader: Reader) -> Words:
     row = Notification
     found = (
@@ -255,4 +268,5 @@ _WRITERS: dict[MailKind, Callable[[AsyncSession, Panel, Reader], Awaitable[Words
     MailKind.NEW_SIGN_IN: _new_sign_in,
     MailKind.ORDERS_FINISHED: _orders_finished,
     MailKind.LOW_BALANCE: _low_balance,
+    MailKind.TIER_CHANGED: _tier_changed,
 }

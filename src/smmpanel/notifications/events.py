@@ -21,6 +21,7 @@ class Event(StrEnum):
     BALANCE = "balance"
     REFERRALS = "referrals"
     LOW_BALANCE = "low_balance"
+    TIER = "tier"
     SIGN_IN = "sign_in"
 
 
@@ -79,6 +80,12 @@ EVENTS: Mapping[Event, EventTerms] = {
         marked("Low balance"),
         marked("When less is left than the amount below."),
         Wish(in_panel=True, by_mail=True),
+        has_mail=True,
+    ),
+    Event.TIER: EventTerms(
+        marked("Changes of your tier"),
+        marked("When what you have spent lifts you to another tier, or refunds take you back."),
+        Wish(in_panel=True, by_mail=False),
         has_mail=True,
     ),
     Event.SIGN_IN: EventTerms(

@@ -24,9 +24,10 @@ class MailKind(StrEnum):
     NEW_SIGN_IN = "new_sign_in"
     ORDERS_FINISHED = "orders_finished"
     LOW_BALANCE = "low_balance"
+    TIER_CHANGED = "tier_changed"
 
 
-NEWS = frozenset({MailKind.ORDERS_FINISHED, MailKind.LOW_BALANCE})
+NEWS = frozenset({MailKind.ORDERS_FINISHED, MailKind.LOW_BALANCE, MailKind.TIER_CHANGED})
 """Sent to confirmed addresses only. The others are about who owns the account, or confirm the address themselves."""
 
 

@@ -17,7 +17,11 @@ from smmpanel.notifications.sending import wake_mail
 from smmpanel.notifications.words import KINDS
 
 LIVE_NAME = "notifications"
-_MAILS = {Event.LOW_BALANCE: MailKind.LOW_BALANCE, Event.SIGN_IN: MailKind.NEW_SIGN_IN}
+_MAILS = {
+    Event.LOW_BALANCE: MailKind.LOW_BALANCE,
+    Event.SIGN_IN: MailKind.NEW_SIGN_IN,
+    Event.TIER: MailKind.TIER_CHANGED,
+}
 """Events of which each one has a mail of its own."""
 
 

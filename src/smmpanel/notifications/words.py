@@ -11,7 +11,7 @@ from smmpanel.notifications.events import Event
 from smmpanel.web.formats import Formats
 
 # icons: hand-coins
-# icons: check-circle-2 circle-alert refresh-ccw wallet shield list-checks
+# icons: check-circle-2 circle-alert refresh-ccw wallet shield list-checks crown
 
 BROWSER_ON_SYSTEM = marked("{browser} on {system}")
 
@@ -99,6 +99,16 @@ KINDS: Mapping[str, Kind] = {
         marked("Your balance is low"),
         marked("{balance} is left, less than the {below} that you set."),
     ),
+    "tier_up": Kind(
+        Event.TIER,
+        "crown",
+        "is-ok",
+        marked("You have reached the tier {tier}"),
+        marked("Discount of this tier: {percent}."),
+    ),
+    "tier_down": Kind(
+        Event.TIER, "crown", "is-warn", marked("Your tier is now {tier}"), marked("Discount of this tier: {percent}.")
+    ),
     "new_sign_in": Kind(
         Event.SIGN_IN,
         "shield",
@@ -150,6 +160,9 @@ def _shown(fields: Mapping[str, Any], formats: Formats) -> dict[str, Any]:
     for name in _COUNTS:
         if name in fields:
             shown[name] = formats.num(int(fields[name]))
+    if "percent" in fields:
+        percent = Decimal(str(fields["percent"]))
+        shown["percent"] = formats.percent(percent, 0 if percent == percent.to_integral_value() else 2)
     if "user_agent" in fields:
         shown["device"] = device_named(fields["user_agent"], formats.language)
     return shown
