@@ -20,6 +20,11 @@ class Timing(NamedTuple):
 _TIMINGS = text(
     "SELECT service_id, sample, median_seconds FROM service_timings WHERE service_id = ANY(CAST(:ids AS bigint[]))"
 )
+_ONE_AT_HAND = text(
+    "SELECT s.id, t.sample, t.median_seconds, s.id = :service AND EXISTS"
+    " (SELECT FROM favourites f WHERE f.user_id = :user AND f.service_id = s.id) AS kept"
+    " FROM unnest(CAST(:ids AS bigint[])) AS s(id) LEFT JOIN service_timings t ON t.service_id = s.id"
+)
 _FAVOURITES = text("SELECT service_id FROM favourites WHERE user_id = :user ORDER BY added_at DESC, service_id")
 _KEEP = text(
     "INSERT INTO favourites (user_id, service_id, added_at) SELECT :user, id, :now FROM services WHERE id = :service"
@@ -32,6 +37,16 @@ async def timings(session: AsyncSession, service_ids: Sequence[int]) -> dict[int
     """Return how long these services take, where that was measured."""
     rows = await session.execute(_TIMINGS, {"ids": list(service_ids)})
     return {row.service_id: Timing(row.sample, row.median_seconds) for row in rows}
+
+
+async def timings_and_favourite(
+    session: AsyncSession, service_ids: Sequence[int], user_id: int, service_id: int
+) -> tuple[dict[int, Timing], bool]:
+    """Return how long these services and that one take, and whether the user keeps that one at hand, in one statement."""
+    ids = list(dict.fromkeys([*service_ids, service_id]))
+    rows = (await session.execute(_ONE_AT_HAND, {"ids": ids, "user": user_id, "service": service_id})).all()
+    known = {row.id: Timing(row.sample, row.median_seconds) for row in rows if row.sample is not None}
+    return known, any(row.kept for row in rows)
 
 
 async def favourite_services(session: AsyncSession, user_id: int) -> dict[int, None]:

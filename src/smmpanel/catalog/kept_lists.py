@@ -25,10 +25,14 @@ class ShelfRow(NamedTuple):
 class KeptList:
     """All services on sale at some prices, in the order of the shelves."""
 
-    def __init__(self, rows: Sequence[ServiceRow]) -> None:
+    def __init__(self, rows: Sequence[ServiceRow], prices: Prices = LIST_PRICES) -> None:
         self.rows = rows
+        self.prices = prices
         self.by_id = {row.id: row for row in rows}
         self.platforms = {row.platform for row in rows}
+        self.types = {row.type for row in rows}
+        self.mark = object()
+        """Stands for this very list in the keys of what was made from it: what is read anew is another list."""
 
     @cached_property
     def shelves(self) -> list[ShelfRow]:
@@ -51,12 +55,15 @@ class KeptList:
 
     def of(self, *, platform: str | None = None, category_id: int | None = None) -> list[ServiceRow]:
         """Return the services of one platform or category."""
-        return [
-            row
-            for row in self.rows
-            if (platform is None or row.platform == platform)
-            and (category_id is None or row.category_id == category_id)
-        ]
+        rows = self.rows if category_id is None else self._by_category.get(category_id, [])
+        return [row for row in rows if platform is None or row.platform == platform]
+
+    @cached_property
+    def _by_category(self) -> dict[int, list[ServiceRow]]:
+        found: dict[int, list[ServiceRow]] = {}
+        for row in self.rows:
+            found.setdefault(row.category_id, []).append(row)
+        return found
 
     def found(self, search: str, *, platform: str | None = None) -> Iterator[ServiceRow]:
         """Yield what has all these words in its name or its category's, and first of all the service of that number."""
@@ -84,7 +91,7 @@ class KeptLists:
         whose = own.get(user_id, LIST_PRICES)
         kept = self._kept.get(whose)
         if kept is None or kept[0] != stamp:
-            kept = (stamp, KeptList(await price_list(session, whose, self._currency)))
+            kept = (stamp, KeptList(await price_list(session, whose, self._currency), whose))
             self._kept[whose] = kept
         self._kept.move_to_end(whose)
         while len(self._kept) > KEPT_LISTS_MAX:

@@ -62,15 +62,6 @@ async def glance(session: AsyncSession, user_id: int, *, now: datetime) -> Glanc
     return Glance(row.in_progress, row.completed, row.spent, row.capped)
 
 
-_LAST = text("SELECT service_id FROM orders WHERE user_id = :user ORDER BY id DESC LIMIT 1")
-
-
-async def last_service(session: AsyncSession, user_id: int) -> int | None:
-    """Return the service that a customer ordered last."""
-    found: int | None = await session.scalar(_LAST, {"user": user_id})
-    return found
-
-
 _SAME_LINK = text(
     """
 SELECT id FROM (SELECT id, link FROM orders WHERE user_id = :user AND status = ANY(CAST(:open AS text[]))

@@ -1,6 +1,6 @@
 """Pages: a template, one named context, and what every page gets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from smmpanel.web.charts import CHARTS
 from smmpanel.web.cookies import set_language_cookie
 from smmpanel.web.csrf import FORM_FIELD, csrf_token
 from smmpanel.web.formats import Formats
+from smmpanel.web.keeping import KeptParts
 from smmpanel.web.languages import asked_language, language_of, offered_languages
 from smmpanel.web.origins import site_of
 from smmpanel.web.shell import shell_of
@@ -37,6 +38,7 @@ class Pages:
 
     def __init__(self, assets: Assets) -> None:
         self.assets = assets
+        self.kept = KeptParts()
         self.environment = Environment(
             loader=FileSystemLoader(sorted(FEATURES_FOLDER.glob("*/templates"))),
             autoescape=True,
@@ -69,7 +71,7 @@ def page(
     """
     pages: Pages = request.app.state.pages
     token = csrf_token(request)
-    names = {**_fields_of(context), **_names_of(request), "csrf_token": token.text}
+    names = {**fields_of(context), **_names_of(request), "csrf_token": token.text}
     chosen = pages.environment.get_template(template)
     only_part = fragment is not None and wants_part(request)
     if only_part:
@@ -86,6 +88,27 @@ def page(
     if (asked := asked_language(request)) is not None:
         set_language_cookie(request, response, asked)
     return response
+
+
+def kept_part(request: Request, template: str, context: object, *, of: Hashable) -> Markup:
+    """Return a part of a page that is the same for all who read one language: rendered once, then kept.
+
+    `of` says what it is made of; whatever the context holds must follow from it. The template sees nothing that differs
+    between readers of one language: no names of theirs, no token, no clock, no time zone.
+    """
+    pages: Pages = request.app.state.pages
+    formats = formats_of(request)
+    names = {
+        "t": partial(translate, formats.language),
+        "tn": counting(formats.language, formats),
+        "num": formats.num,
+        "money": formats.money,
+        "exact": formats.exact,
+        "percent": formats.percent,
+        "span": formats.span,
+    }
+    key = (template, formats.language, formats.currency, of)
+    return pages.kept.part(key, lambda: pages.environment.get_template(template).render(fields_of(context), **names))
 
 
 def wants_part(request: Request) -> bool:
@@ -109,7 +132,7 @@ def _names_of(request: Request) -> dict[str, Any]:
         "path": str(request.scope["path"]),
         "here": shell.current(str(request.scope["path"])),
         "t": partial(translate, language),
-        "tn": _counting(language, formats),
+        "tn": counting(language, formats),
         "lang": language,
         "languages": _language_links(request),
         "theme": theme if theme in THEMES else "",
@@ -130,7 +153,8 @@ def _names_of(request: Request) -> dict[str, Any]:
     }
 
 
-def _fields_of(context: object | None) -> dict[str, Any]:
+def fields_of(context: object | None) -> dict[str, Any]:
+    """Return what a template sees of its context."""
     if context is None:
         return {}
     assert is_dataclass(context), "a page renders one named context"
@@ -143,7 +167,9 @@ def _canonical(request: Request) -> str:
     return f"{site_of(request)}{quote(str(request.scope['path']))}{f'?lang={asked}' if asked else ''}"
 
 
-def _counting(language: str, formats: Formats) -> Callable[..., str]:
+def counting(language: str, formats: Formats) -> Callable[..., str]:
+    """Return the templates' way of saying how many."""
+
     def say(count: int, one: str, many: str, **more: object) -> str:
         """Say how many; English has two forms, Vietnamese and Indonesian have one, that of `many`."""
         text = one if count == 1 and language == "en" else many

@@ -12,19 +12,19 @@ from starlette.responses import Response
 
 from smmpanel.accounts.access import Viewer
 from smmpanel.accounts.current import FOR_MEMBERS, CurrentViewer
-from smmpanel.catalog.at_hand import Timing, favourite_services, timings
+from smmpanel.catalog.at_hand import Timing, timings_and_favourite
 from smmpanel.catalog.kept_lists import KeptList, ShelfRow
 from smmpanel.catalog.pages.shelves import Tile, list_for, tiles
 from smmpanel.catalog.price_lists import ServiceRow
-from smmpanel.catalog.user_prices import discount_of
 from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
 from smmpanel.ledger import KeyReusedError
 from smmpanel.orders.drafting import NewOrder
-from smmpanel.orders.glances import Glance, glance, last_service
+from smmpanel.orders.glances import Glance, glance
 from smmpanel.orders.owning import as_owner
-from smmpanel.orders.pages.offers import Chosen, Offer, Wish, choose, offers, shelves_of
+from smmpanel.orders.pages.choices import Choices, OffersPart, choices_of
+from smmpanel.orders.pages.offers import Chosen, Offer, Wish, choose, first_offers, offers
 from smmpanel.orders.pages.order_form import (
     ShownField,
     drip_fields,
@@ -69,14 +69,11 @@ class NewOrderPage:
     status_kinds: Mapping[str, str]
     tiles: Sequence[Tile] = ()
     platform: str = ""
-    shelves: Sequence[ShelfRow] = ()
-    every_shelf: Sequence[ShelfRow] = ()
     shelf: ShelfRow | None = None
     service: ServiceRow | None = None
     timing: Timing | None = None
     is_favourite: bool = False
-    offered: Sequence[Offer] = ()
-    on_shelf: Sequence[ServiceRow] = ()
+    choices: Choices | None = None
     on_sale: int = 0
     has_subscriptions: bool = False
     fields: Sequence[ShownField] = ()
@@ -85,14 +82,6 @@ class NewOrderPage:
     drip_fields: Sequence[ShownField] = ()
     key: str = ""
     summary: Summary | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OffersPart:
-    """What orders/new_services.html receives."""
-
-    offered: Sequence[Offer]
-    selected: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +94,12 @@ class SummaryPart:
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """Who orders, from which price list, and where in it they are."""
+    """Who orders, from which price list, where in it they are, and what they ordered last."""
 
     viewer: Viewer
     kept: KeptList
     chosen: Chosen | None
+    recent: Sequence[OrderView]
 
 
 @router.get(PATH)
@@ -117,8 +107,10 @@ async def show_new_order(request: Request, session: Session, viewer: CurrentView
     """Show the form for the service that the address names, or for the one that was ordered last."""
     given = dict(request.query_params)
     kept = await list_for(request, session, viewer.user_id)
-    chosen = choose(kept, _wish(given), await last_service(session, viewer.user_id))
-    shown = await _page_for(request, session, _Standing(viewer, kept, chosen), given, key=random_text(KEY_LENGTH))
+    recent = await _recent(session, viewer)
+    chosen = choose(kept, _wish(given), recent[0].service_id if recent else None)
+    standing = _Standing(viewer, kept, chosen, recent)
+    shown = await _page_for(request, session, standing, given, key=random_text(KEY_LENGTH))
     return page(request, "orders/new.html", shown, fragment="ordering")
 
 
@@ -178,9 +170,8 @@ async def take_order(request: Request, panel: CurrentPanel, session: Session, vi
         key = random_text(KEY_LENGTH)
     chosen = choose(kept, wish, None)
     gone = "" if service is not None else say(request, CHOOSE_SERVICE)
-    shown = await _page_for(
-        request, session, _Standing(viewer, kept, chosen), form, key=key, error=error, gone=gone, sent=True
-    )
+    standing = _Standing(viewer, kept, chosen, await _recent(session, viewer))
+    shown = await _page_for(request, session, standing, form, key=key, error=error, gone=gone, sent=True)
     return page(request, "orders/new.html", shown, status=HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
@@ -205,38 +196,30 @@ async def _page_for(
     sent: bool = False,
 ) -> NewOrderPage:
     viewer, kept, chosen = standing.viewer, standing.kept, standing.chosen
-    now = panel_of(request).clock()
-    figures = await glance(session, viewer.user_id, now=now)
-    discount = await discount_of(session, viewer.user_id)
-    mine = OrderFilter(user_id=viewer.user_id)
-    recent = (await orders_page(session, as_owner(viewer), mine, size=RECENT_ORDERS)).rows
+    figures = await glance(session, viewer.user_id, now=panel_of(request).clock())
+    discount = kept.prices.discount
     if chosen is None:
-        return NewOrderPage(figures, discount, recent, STATUS_KINDS)
+        return NewOrderPage(figures, discount, standing.recent, STATUS_KINDS)
     service = chosen.service
     typed = typed_values(service, given)
-    offered = await offers(
-        session, kept, viewer.user_id, platform=chosen.platform, category=chosen.category.id, search="", order=""
-    )
-    known = {one.row.id: one.timing for one in offered}
-    timing = known[service.id] if service.id in known else (await timings(session, [service.id])).get(service.id)
+    rows = first_offers(kept, chosen)
+    known, is_favourite = await timings_and_favourite(session, [row.id for row in rows], viewer.user_id, service.id)
+    offered = [Offer(row, known.get(row.id)) for row in rows]
     summary = await summary_of(request, session, viewer.user_id, service, typed, error=error, gone=gone, complete=sent)
     return NewOrderPage(
         glance=figures,
         discount=discount,
-        recent=recent,
+        recent=standing.recent,
         status_kinds=STATUS_KINDS,
         tiles=tiles(kept),
         platform=chosen.platform,
-        shelves=shelves_of(kept, chosen.platform),
-        every_shelf=kept.shelves,
         shelf=chosen.category,
         service=service,
-        timing=timing,
-        is_favourite=service.id in await favourite_services(session, viewer.user_id),
-        offered=offered,
-        on_shelf=kept.of(category_id=chosen.category.id),
+        timing=known.get(service.id),
+        is_favourite=is_favourite,
+        choices=choices_of(request, kept, chosen, offered),
         on_sale=len(kept.rows),
-        has_subscriptions=any(row.type == SUBSCRIPTIONS for row in kept.rows),
+        has_subscriptions=SUBSCRIPTIONS in kept.types,
         fields=shown_fields(request, service, typed),
         typed=typed,
         amounts=quick_amounts(service),
@@ -244,6 +227,11 @@ async def _page_for(
         key=key,
         summary=summary,
     )
+
+
+async def _recent(session: AsyncSession, viewer: Viewer) -> Sequence[OrderView]:
+    mine = OrderFilter(user_id=viewer.user_id)
+    return (await orders_page(session, as_owner(viewer), mine, size=RECENT_ORDERS)).rows
 
 
 def _wish(given: Mapping[str, str]) -> Wish:

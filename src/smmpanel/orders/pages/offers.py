@@ -96,3 +96,8 @@ async def offers(
     shown = rows[:SHOWN_MAX]
     known = await timings(session, [row.id for row in shown])
     return [Offer(row, known.get(row.id)) for row in shown]
+
+
+def first_offers(kept: KeptList, chosen: Chosen) -> list[ServiceRow]:
+    """Return the services that are offered before anybody searches: those of the category, fifty at most."""
+    return kept.of(category_id=chosen.category.id)[:SHOWN_MAX]
