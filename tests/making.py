@@ -25,6 +25,7 @@ from smmpanel.orders.placing import NewOrder, Placed, place_order, place_orders
 from smmpanel.orders.proving import verify_orders
 from smmpanel.orders.settling import Change, settle
 from smmpanel.orders.submission import submit_pending
+from smmpanel.payments.proving import verify_deposits
 from smmpanel.providers.models import Provider
 from smmpanel.providers.protocol import Accepted
 from smmpanel.sandbox.process import SandboxProcess
@@ -281,7 +282,8 @@ async def attempts_of(db: Database, order_id: int) -> list[OrderAttempt]:
 
 
 async def assert_books(db: Database) -> None:
-    """Demand that the ledger is consistent and tells the same as the orders do."""
+    """Demand that the ledger is consistent and tells the same as orders and deposits do."""
     async with db.transaction() as session:
         assert list((await verify(session)).differences) == []
         assert await verify_orders(session) == []
+        assert await verify_deposits(session) == []

@@ -416,7 +416,7 @@ def test_rotating_keys_encrypts_anew_and_everything_stays_readable(connected):
 
     said = connected("keys", "rotate").stdout
 
-    assert said == "Encrypted anew: 1 provider keys, 0 units of stock.\n"
+    assert said == "Encrypted anew: 1 provider keys, 0 payment methods, 0 units of stock.\n"
     after = (connected.home / KEYS_FILE).read_text().split()
     assert after[1:] == ring
     assert len(after) == len(ring) + 1

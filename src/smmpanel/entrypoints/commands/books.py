@@ -25,14 +25,19 @@ def register(app: typer.Typer) -> None:
 
 @ledger_app.command("verify")
 def verify(*, as_json: AsJson = False) -> None:
-    """Recompute every balance, the trial balance and every order's money from the transfers. Exit code 1 if anything differs."""
+    """Recompute every balance, the trial balance and every order's and deposit's money. Exit code 1 if anything differs."""
     from smmpanel.ledger.proving import verify as prove
     from smmpanel.orders.proving import verify_orders
+    from smmpanel.payments.proving import verify_deposits
 
     async def check(panel: "Panel") -> "tuple[Proof, list[Difference]]":
         async with panel.db.snapshot() as session:
             proof = await prove(session)
-            return proof, [*proof.differences, *await verify_orders(session)]
+            return proof, [
+                *proof.differences,
+                *await verify_orders(session),
+                *await verify_deposits(session),
+            ]
 
     with waiting("Verifying the books"):
         proof, differences = on_panel(check)
@@ -91,4 +96,6 @@ def rotate(
 
     with database(settings) as url, waiting("Encrypting anew"):
         done = asyncio.run(run(url))
-    typer.echo(f"Encrypted anew: {done.provider_keys} provider keys, {done.stock_items} units of stock.")
+    typer.echo(
+        f"Encrypted anew: {done.provider_keys} provider keys, {done.payment_methods} payment methods, {done.stock_items} units of stock."
+    )

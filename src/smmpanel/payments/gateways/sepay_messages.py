@@ -124,7 +124,7 @@ def _number(value: object) -> str:
 
 def _whole(value: object) -> Decimal:
     amount = amount_in(value)
-    if amount != amount.to_integral_value():
+    if amount < 0 or amount != amount.to_integral_value():
         raise UnreadableMessageError  # đồng have no decimals
     return amount.to_integral_value()
 
