@@ -1,0 +1,182 @@
+"""`/api/admin/deposits`: all customers' deposits, and what staff decide about them; each deed by permission and on the record."""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smmpanel.accounts.access import Permission, Viewer
+from smmpanel.accounts.current import staff_with
+from smmpanel.api.amounts import Amount
+from smmpanel.api.errors import errors
+from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, Limit, Page, Pagination, Search, skipped
+from smmpanel.api.payment import DepositRow, PublicId, Tab, deposit_number, deposit_row
+from smmpanel.api.times import LocalTime, maybe_local_time
+from smmpanel.kernel.money import LIMIT
+from smmpanel.kernel.panel import Panel
+from smmpanel.payments.deciding import NOTE_MAX, ONCE, approve_deposit, reject_deposit
+from smmpanel.payments.models import Receipt
+from smmpanel.payments.opening import KEY_MAX
+from smmpanel.payments.queries import DepositFilter, DepositLine, count_deposits, deposit_line, deposits_page, story_of
+from smmpanel.payments.words import TABS
+from smmpanel.web.inputs import CleanText, RowId
+from smmpanel.web.transactions import CurrentPanel, Session
+
+router = APIRouter(prefix="/api/admin/deposits", tags=["Staff: deposits"])
+
+Looking = Annotated[Viewer, Depends(staff_with(Permission.DEPOSITS_VIEW))]
+Settling = Annotated[Viewer, Depends(staff_with(Permission.DEPOSITS_SETTLE))]
+
+
+class StaffDepositRow(DepositRow):
+    """One deposit, as staff see it."""
+
+    user_id: str
+    user_number: int
+    username: str
+    gateway: str
+    reference: str
+    memo: str | None
+
+
+class StaffDeposits(BaseModel):
+    """A page of deposits, newest first."""
+
+    success: Literal[True] = True
+    data: list[StaffDepositRow]
+    pagination: Pagination
+    after: str | None = Field(description=AFTER)
+
+
+class ReceiptView(BaseModel):
+    """Money that arrived for a deposit."""
+
+    id: int
+    source: str
+    external_id: str
+    amount: Amount
+    currency: str
+    state: str
+    reason: str
+    fee: Amount
+    credited: Amount
+    bank_ref: str | None
+    occurred_at: LocalTime | None
+    arrived_at: LocalTime | None
+
+
+class StaffDepositDetail(StaffDepositRow):
+    """One deposit with the money that arrived for it."""
+
+    success: Literal[True] = True
+    receipts: list[ReceiptView]
+
+
+class Approval(BaseModel):
+    """What has arrived."""
+
+    amount: Annotated[Decimal, Field(gt=0, lt=LIMIT, decimal_places=6)] | None = Field(
+        None, description="Left out: what is still missing of what was asked for."
+    )
+    note: Annotated[CleanText, Field(max_length=NOTE_MAX)] = ""
+    key: Annotated[CleanText, Field(min_length=1, max_length=KEY_MAX)] = Field(
+        ONCE, description="The same key credits a deposit once. Give another one for a second sum."
+    )
+
+
+class Rejection(BaseModel):
+    """Why it is turned down; the customer reads it."""
+
+    reason: Annotated[CleanText, Field(min_length=1, max_length=NOTE_MAX)]
+
+
+@router.get("", summary="List deposits", responses=errors(401, 403, 422))
+async def deposits(
+    panel: CurrentPanel,
+    session: Session,
+    viewer: Looking,
+    *,
+    status: Tab = "all",
+    user_id: Annotated[RowId | None, Field(description="A user's number.")] = None,
+    method_id: RowId | None = None,
+    search: Search = None,
+    page: Page = 1,
+    limit: Limit = LIMIT_USUAL,
+    after: After = None,
+) -> StaffDeposits:
+    """Return all customers' deposits, newest first; `search` is a number, a reference, a memo or a user name."""
+    wanted = DepositFilter(user_id=user_id, states=TABS.get(status, ()), method_id=method_id, search=search or "")
+    found = await deposits_page(session, wanted, after=after, size=limit, skip=skipped(page, limit))
+    total = await count_deposits(session, wanted, most=NUMBERED_MAX)
+    return StaffDeposits(
+        data=[_row(panel, viewer, line) for line in found.rows],
+        pagination=Pagination.of(total=total, page=page, limit=limit),
+        after=found.after,
+    )
+
+
+@router.get("/{deposit_id}", summary="One deposit", responses=errors(401, 403, 404, 422))
+async def deposit(panel: CurrentPanel, session: Session, viewer: Looking, deposit_id: PublicId) -> StaffDepositDetail:
+    """Return one deposit with the money that arrived for it."""
+    return await _detail(panel, session, viewer, deposit_number(panel, deposit_id))
+
+
+@router.put("/{deposit_id}/approve", summary="Approve a deposit", responses=errors(401, 403, 404, 409, 422))
+async def approve(
+    panel: CurrentPanel, session: Session, viewer: Settling, deposit_id: PublicId, *, form: Approval | None = None
+) -> StaffDepositDetail:
+    """Credit what has arrived for a deposit. Nobody can approve their own."""
+    asked, number = form or Approval(), deposit_number(panel, deposit_id)
+    await approve_deposit(
+        session, number, actor=viewer, now=panel.clock(), amount=asked.amount, note=asked.note, key=asked.key
+    )
+    return await _detail(panel, session, viewer, number)
+
+
+@router.put("/{deposit_id}/reject", summary="Reject a deposit", responses=errors(401, 403, 404, 409, 422))
+async def reject(
+    panel: CurrentPanel, session: Session, viewer: Settling, deposit_id: PublicId, form: Rejection
+) -> StaffDepositDetail:
+    """Say that nothing has arrived for a deposit. If it does after all, it is still credited."""
+    number = deposit_number(panel, deposit_id)
+    await reject_deposit(session, number, actor=viewer, reason=form.reason, now=panel.clock())
+    return await _detail(panel, session, viewer, number)
+
+
+async def _detail(panel: Panel, session: AsyncSession, viewer: Viewer, number: int) -> StaffDepositDetail:
+    line = await deposit_line(session, number)
+    story = await story_of(session, number)
+    receipts = [_receipt(one, viewer) for one in story.receipts]
+    return StaffDepositDetail(**_row(panel, viewer, line).model_dump(), receipts=receipts)
+
+
+def _row(panel: Panel, viewer: Viewer, line: DepositLine) -> StaffDepositRow:
+    made = line.deposit
+    return StaffDepositRow(
+        **deposit_row(panel, viewer, line).model_dump(),
+        user_id=panel.public_ids.uuid_of("user", made.user_id),
+        user_number=made.user_id,
+        username=line.username,
+        gateway=made.gateway,
+        reference=made.reference,
+        memo=made.memo,
+    )
+
+
+def _receipt(row: Receipt, viewer: Viewer) -> ReceiptView:
+    return ReceiptView(
+        id=row.id,
+        source=row.source,
+        external_id=row.external_id,
+        amount=row.amount,
+        currency=row.currency,
+        state=row.state,
+        reason=row.reason,
+        fee=row.fee,
+        credited=row.credited,
+        bank_ref=row.bank_ref,
+        occurred_at=maybe_local_time(row.occurred_at, viewer.time_zone),
+        arrived_at=maybe_local_time(row.arrived_at, viewer.time_zone),
+    )

@@ -1,0 +1,67 @@
+"""`/api/payment/{gateway}/webhook`: where gateways tell of money. Public: what counts is what a message proves."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+
+from smmpanel.api.errors import errors
+from smmpanel.payments.protocol import Message
+from smmpanel.payments.receiving import BODY_MAX_BYTES, receive
+from smmpanel.web.inputs import CleanText
+from smmpanel.web.origins import address_of
+from smmpanel.web.transactions import CurrentPanel
+
+router = APIRouter(prefix="/api/payment", tags=["Payments"])
+
+BODY_MAX = {"/api/payment/": BODY_MAX_BYTES}
+"""Nothing that is sent below this path is longer."""
+_EXAMPLE = {
+    "transaction_id": "sepay_txn_id",
+    "account_number": "123456789",
+    "amount": 100000,
+    "content": "HOMEMMO ABC123",
+    "transaction_date": "2025-10-26 15:30:00",
+    "signature": "d66d666d4412da870747a8f8fe5be09dd6b9ae00106704a5b9be6b01d65786b4",
+}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "description": "What the gateway sends, in its own words. Its signature is checked on the raw bytes.",
+        "content": {"application/json": {"schema": {"type": "object"}, "example": _EXAMPLE}},
+        "required": True,
+    }
+}
+Slug = Annotated[CleanText, Path(pattern=r"^[a-z][a-z0-9_-]{0,39}$", examples=["sepay"])]
+
+
+@router.post(
+    "/{gateway}/webhook",
+    summary="What a gateway tells",
+    responses={
+        **errors(400, 401, 404, 413, 422),
+        200: {"description": "It is stored.", "content": {"application/json": {"example": {"success": True}}}},
+    },
+    openapi_extra=_BODY,
+)
+async def webhook(request: Request, panel: CurrentPanel, gateway: Slug) -> JSONResponse:
+    """Take a message of a gateway, once. It is answered when it is safely stored; its money is credited right after.
+
+    One that names nothing of ours, or the wrong amount, is answered with success too, and looked at by staff.
+    """
+    try:
+        body = await request.body()
+    except ClientDisconnect:
+        raise HTTPException(400) from None
+    reply = await receive(panel, gateway, Message(_headers(request), body), ip=address_of(request))
+    return JSONResponse(dict(reply.body), reply.status)
+
+
+def _headers(request: Request) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for name, value in request.headers.raw:
+        key = name.decode("latin-1").lower()
+        # One that comes twice proves nothing: put together, it is like neither.
+        found[key] = f"{found[key].decode('latin-1')}, ".encode("latin-1") + value if key in found else value
+    return found
