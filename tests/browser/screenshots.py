@@ -1,7 +1,7 @@
-"""Photographs every page in both themes, on a desk and on a phone, and reports what is wrong with each.
+"""Photographs every page and every mail in both themes, on a desk and on a phone, and reports what is wrong with each.
 
 Run as `python -m browser.screenshots` with `tests` on the path; `make screenshots` does so. Without an address it starts
-a panel of its own, which is empty and thrown away.
+a panel of its own, which is empty and thrown away; mails are written by that one only.
 """
 
 import argparse
@@ -31,7 +31,8 @@ from browser.looking import (
     settled,
     sideways_scroll,
 )
-from browser.site import open_site
+from browser.mails import photograph_mails
+from browser.site import Site, open_site
 from smmpanel.entrypoints.embedded import EmbeddedPostgres
 
 
@@ -122,15 +123,15 @@ async def take_all(album: Album, pages: Sequence[Shown]) -> list[Seen]:
 
 
 @asynccontextmanager
-async def own_panel() -> AsyncIterator[tuple[str, dict[str, list[dict[str, Any]]]]]:
-    """Start a panel that is thrown away; yields its address and the cookies of each role."""
+async def own_panel() -> AsyncIterator[tuple[Site, dict[str, list[dict[str, Any]]]]]:
+    """Start a panel that is thrown away; yields it and the cookies of each role."""
     with TemporaryDirectory(prefix="smmpanel-pictures-") as home:
         server = EmbeddedPostgres(Path(home), options={"fsync": "off"})
         server.start()
         try:
             async with open_site(server.url, Path(home)) as site:
                 cookies = {role: [await site.cookie_of(user_id)] for role, user_id in site.people.items()}
-                yield site.address, {VISITOR: [], **cookies}
+                yield site, {VISITOR: [], **cookies}
         finally:
             server.stop()
 
@@ -154,6 +155,7 @@ async def run(options: argparse.Namespace) -> int:
     """Take the pictures that were asked for; returns how many of them have something to mend."""
     options.out.mkdir(parents=True, exist_ok=True)
     pages = [each for each in EVERY_PAGE if options.only in each.name]
+    wrong: list[str] = []
     async with open_browser() as browser:
         if options.base:
             cookies: dict[str, list[dict[str, Any]]] = {VISITOR: []}
@@ -162,11 +164,13 @@ async def run(options: argparse.Namespace) -> int:
                     cookies[role] = await signed_in(browser, options.base, given)
             everything = await take_all(Album(browser, options.base, cookies, options.out), pages)
         else:
-            async with own_panel() as (address, cookies):
-                everything = await take_all(Album(browser, address, cookies, options.out), pages)
+            async with own_panel() as (site, cookies):
+                everything = await take_all(Album(browser, site.address, cookies, options.out), pages)
+                wrong = await photograph_mails(browser, site.panel, site.people[CUSTOMER], options.out, options.only)
     report = json.dumps([asdict(each) for each in everything], indent=1, ensure_ascii=False)
     (options.out / "report.json").write_text(report + "\n", "utf-8")
-    bad = sum(not each.is_good for each in everything)
+    print(*wrong, sep="\n", end="\n" if wrong else "")
+    bad = sum(not each.is_good for each in everything) + len(wrong)
     print(f"{len(everything)} pictures in {options.out}, {bad} with something to mend")
     return bad
 

@@ -163,7 +163,7 @@ async def _reset(session: AsyncSession, panel: Panel, reader: Reader) -> Words:
         preheader=user.username,
         lead=reader.say(marked("Somebody asked for a new password for your account.")),
         rows=[(reader.say(ACCOUNT), user.username)],
-        action=reader.say(marked("Set password")),
+        action=reader.say(marked("Set a new password")),
         url=f"{panel.settings.address}/reset/{token}",
         note=reader.say(
             marked(
@@ -239,26 +239,49 @@ async def _orders_finished(session: AsyncSession, panel: Panel, reader: Reader) 
                 int(one.fields.get(name, 0)) if one.kind == "orders_finished" else one.kind == f"order_{name}"
             )
     total = {"n": sum(counts.values()), **counts}
+    if total["n"] <= 1:
+        return _one_order(panel, reader, found[0])
     overall = said("orders_finished", total, reader.formats)
     latest = [
         (said(one.kind, one.fields, reader.formats).title, str(one.fields.get("service", "")))
-        for one in found[:ORDERS_SHOWN]
-    ]
-    titles = [title for title, _ in latest]
-    several = total["n"] > 1
+        for one in found
+        if one.kind != "orders_finished"
+    ][:ORDERS_SHOWN]
     labels = (marked("Completed"), marked("Partial"), marked("Canceled"))
-    rows = [
+    by_state = [
         (reader.say(label), reader.formats.num(count))
         for label, count in zip(labels, counts.values(), strict=True)
         if count
     ]
     return Words(
-        subject=overall.title if several else titles[0],
-        preheader=", ".join(titles[:3]) if several else "",
-        lead=overall.text if several else said(found[0].kind, found[0].fields, reader.formats).text,
-        rows=[*rows, *latest] if several else [],
-        action=reader.say(marked("See orders")),
-        url=f"{panel.settings.address}/orders" if several else f"{panel.settings.address}{found[0].href}",
+        subject=overall.title,
+        preheader=", ".join(title for title, _ in latest[:3]) or overall.text,
+        lead=overall.text,
+        rows=latest or by_state,
+        action=reader.say(marked("See your orders")),
+        url=f"{panel.settings.address}/orders",
+    )
+
+
+def _one_order(panel: Panel, reader: Reader, told: Notification) -> Words:
+    fields, service = told.fields, str(told.fields.get("service", ""))
+    back = (
+        reader.formats.exact(Decimal(str(fields["refunded"])), fields.get("currency")) if "refunded" in fields else ""
+    )
+    rows = [
+        (reader.say(marked("Order")), str(fields.get("order_id", ""))),
+        (reader.say(marked("Service")), service),
+        (reader.say(marked("Paid back")), back),
+    ]
+    # The service has a line of its own here.
+    lead = said(told.kind, {**fields, "service": ""}, reader.formats)
+    return Words(
+        subject=lead.title,
+        preheader=service or lead.text,
+        lead=lead.text or reader.say(marked("All of it was delivered.")),
+        rows=[(name, value) for name, value in rows if value],
+        action=reader.say(marked("See order")),
+        url=f"{panel.settings.address}{told.href}",
     )
 
 
