@@ -8,6 +8,7 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import func, select
 
+import smmpanel.entrypoints.preset_parts  # noqa: F401 - what the sections of presets mean
 from smmpanel.accounts.access import Actor
 from smmpanel.accounts.models import AuditEntry
 from smmpanel.kernel.crypto import Vault
@@ -54,6 +55,13 @@ def test_there_is_one_preset_for_each_kind_of_panel():
     assert load_preset("webbooster").markup_percent == 10
     assert [known.slug for known in load_preset("webbooster").providers] == ["medanpedia", "jap", "peakerr"]
     assert [known.rate_per_minute for known in load_preset("bumx").providers] == [60]
+    assert {name: len(load_preset(name).parts.get("tiers", ())) for name in preset_names()} == {
+        "automation": 0,
+        "bumx": 4,
+        "homemmo": 4,
+        "tonicstools": 0,
+        "webbooster": 0,
+    }
 
 
 async def test_every_provider_of_every_preset_can_be_connected(panel):
@@ -187,6 +195,7 @@ async def test_a_wrong_variable_is_named(panel, name, value):
         (GOOD + PROVIDER.replace("JAP", "jap"), "providers.0.env_prefix"),
         (GOOD + PROVIDER + PROVIDER, "two providers have the same slug"),
         (GOOD + PROVIDER.replace("https", "ftp"), "providers.0.base_url"),
+        (GOOD + '[[tiers]]\nname = "One"\nmin_spent = -1\n', "tiers.0.min_spent"),
     ],
 )
 def test_a_wrong_file_is_explained(tmp_path, content, said):

@@ -120,8 +120,9 @@ async def prepare_panel(
 async def _apply_preset(
     settings: Settings, db: Database, wanted: str | None, environ: Mapping[str, str]
 ) -> tuple[str, str, bool, tuple[str, ...]]:
+    import smmpanel.entrypoints.preset_parts  # noqa: F401 - what the sections of presets mean is known before one is read
     from smmpanel.catalog.markups import MARKUP_PERCENT
-    from smmpanel.providers.presets import connect_preset_providers, load_preset, preset_names
+    from smmpanel.providers.presets import connect_preset_providers, load_preset, preset_names, take_preset_parts
 
     vault = _vault(settings)
     async with db.transaction() as session:
@@ -142,8 +143,10 @@ async def _apply_preset(
         public_ids = await load_public_ids(session, vault)
         connected: list[str] = []
         if name in preset_names():  # its file may have gone since
-            panel = _panel(settings, db, currency, vault, public_ids)
-            connected = await connect_preset_providers(session, panel, load_preset(name), environ)
+            panel, preset = _panel(settings, db, currency, vault, public_ids), load_preset(name)
+            if is_new:
+                await take_preset_parts(session, panel, preset)
+            connected = await connect_preset_providers(session, panel, preset, environ)
         return currency, name, is_new, tuple(connected)
 
 

@@ -1,13 +1,26 @@
-"""Presets: what a new panel starts from, as data, one file each; and the providers that the environment brings keys for."""
+"""Presets: what a new panel starts from, as data, one file each; and the providers that the environment brings keys for.
+
+Packages above this one have sections of their own in the files: `@preset_part(name, shape)` on a function that takes one.
+"""
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -84,6 +97,12 @@ class Preset(BaseModel):
     time_zone: Label
     markup_percent: Decimal = Field(gt=-100, le=10_000)
     providers: tuple[PresetProvider, ...] = ()
+    _parts: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The sections that belong to packages above, by name, each in its shape."""
+        return self._parts
 
     @model_validator(mode="after")
     def _providers_differ(self) -> Self:
@@ -91,6 +110,39 @@ class Preset(BaseModel):
         if len(set(slugs)) != len(slugs):
             raise ValueError("two providers have the same slug")
         return self
+
+
+Taker = Callable[[AsyncSession, Panel, Any], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class PresetPart:
+    """A section of presets: how it is read, and what a new panel does with it."""
+
+    shape: TypeAdapter[Any]
+    take: Taker
+
+
+PARTS: dict[str, PresetPart] = {}
+"""All declared sections; `entrypoints.preset_parts` names the modules that declare them."""
+
+
+def preset_part(name: str, shape: Any) -> Callable[[Taker], Taker]:
+    """Have a function take a section of the preset, read into this shape, once: when a panel is made."""
+
+    def declare(take: Taker) -> Taker:
+        assert name not in PARTS, f"two parts of presets are named {name}"
+        assert name not in Preset.model_fields, f"{name} is a field of presets"
+        PARTS[name] = PresetPart(TypeAdapter(shape), take)
+        return take
+
+    return declare
+
+
+async def take_preset_parts(session: AsyncSession, panel: Panel, preset: Preset) -> None:
+    """Give a new panel what the sections of its preset say."""
+    for name, value in preset.parts.items():
+        await PARTS[name].take(session, panel, value)
 
 
 def preset_names(directory: Path = DIRECTORY) -> list[str]:
@@ -105,13 +157,31 @@ def load_preset(name: str, directory: Path = DIRECTORY) -> Preset:
         known = ", ".join(preset_names(directory)) or f"none in {directory}"
         raise PresetError(name=name, reason=f"there is none of this name; known are: {known}")
     try:
-        return Preset.model_validate(tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal))
-    except ValidationError as wrong:
-        faults = wrong.errors(include_url=False)
-        places = (f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {fault['msg']}" for fault in faults)
-        raise PresetError(name=name, reason="; ".join(places)) from None
+        return _preset_in(name, tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
         raise PresetError(name=name, reason=f"is no TOML: {wrong}") from None
+
+
+def _preset_in(name: str, found: dict[str, Any]) -> Preset:
+    wrong: list[str] = []
+
+    def read(section: str, shape: TypeAdapter[Any], value: Any) -> Any:
+        try:
+            return shape.validate_python(value)
+        except ValidationError as error:
+            for fault in error.errors(include_url=False):
+                place = ".".join(str(part) for part in (section, *fault["loc"]) if part != "")
+                wrong.append(f"{place or 'file'}: {fault['msg']}")
+
+    parts = {
+        section: read(section, part.shape, found.pop(section)) for section, part in PARTS.items() if section in found
+    }
+    preset = read("", TypeAdapter(Preset), found)
+    if wrong:
+        raise PresetError(name=name, reason="; ".join(wrong))
+    assert isinstance(preset, Preset)
+    preset.parts.update(parts)
+    return preset
 
 
 async def connect_preset_providers(

@@ -104,6 +104,7 @@ def _become(module: str, given: dict[str, object], *flags: str) -> None:
 
 
 def _prepare(preset: str | None) -> "Prepared":
+    import smmpanel.entrypoints.preset_parts  # noqa: F401 - what the sections of presets mean
     from smmpanel.entrypoints.embedded import database_for
     from smmpanel.entrypoints.opening import prepare_panel
     from smmpanel.providers.presets import load_preset

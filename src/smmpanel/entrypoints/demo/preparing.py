@@ -17,6 +17,7 @@ import uvloop
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
+import smmpanel.entrypoints.preset_parts  # noqa: F401 - what the sections of presets mean
 from smmpanel.accounts.access import Actor
 from smmpanel.accounts.api_keys import issue_key
 from smmpanel.accounts.finding import user_named

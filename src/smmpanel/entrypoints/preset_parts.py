@@ -1,0 +1,3 @@
+"""All modules that take a section of presets. Whoever reads a preset loads this before: a section that nobody knows is an error."""
+
+import smmpanel.growth.tier_presets  # noqa: F401
