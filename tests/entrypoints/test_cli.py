@@ -94,7 +94,7 @@ def test_help_names_every_command_and_what_exit_codes_mean():
 
     commands = (
         "init serve worker up migrate admin user credit api-key provider sync-services update-orders check-balances orders"
-        " services ledger keys fx backup restore sandbox doctor"
+        " services tiers ledger keys fx backup restore sandbox doctor"
     )
     for name in commands.split():
         assert f"\n  {name} " in shown
@@ -259,6 +259,22 @@ def test_the_books_hold_until_somebody_tampers_with_them(shell):
 
     found = shell.json("ledger", "verify", code=FAILED)["differences"]
     assert [(one["what"], Decimal(one["expected"]), Decimal(one["found"])) for one in found] == [("balance", 10, 11)]
+
+
+def test_tiers_are_listed_and_what_was_spent_is_counted_anew(shell):
+    shell("user", "create", "mai", "--email", "mai@example.com")
+    with psycopg.connect(shell.database_url) as connection:
+        connection.execute("INSERT INTO tiers (name, min_spent, discount) VALUES ('Bronze', 0, 0), ('Gold', 5, 10)")
+        connection.execute("INSERT INTO user_spends (user_id, spent) SELECT id, 7 FROM users WHERE username = 'mai'")
+        connection.execute("INSERT INTO order_spends SELECT 1, id, 6 FROM users WHERE username = 'mai'")
+
+    assert shell.json("tiers", "recompute") == {"orders": 0, "orders_counted_now": 0, "users": 1, "users_corrected": 1}
+    assert shell.json("tiers", "recompute")["users_corrected"] == 0
+    assert shell.rows("SELECT spent, discount FROM user_spends") == [(Decimal(6), Decimal(10))]
+    assert [(one["name"], one["level"], one["users"]) for one in shell.json("tiers", "list")] == [
+        ("Bronze", 0, 0),
+        ("Gold", 1, 1),
+    ]
 
 
 # API keys -----------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from smmpanel.entrypoints.commands import (
     orders,
     processes,
     providers,
+    tiers,
 )
 from smmpanel.entrypoints.endings import EXIT_CODES
 
@@ -49,7 +50,7 @@ app = typer.Typer(
     help=f"A self-hosted panel for social-media services.\n\nSettings come from the environment: SMMPANEL_HOME, "
     f"SMMPANEL_PORT, DATABASE_URL and so on.\n\n{EXIT_CODES}",
 )
-for module in (processes, accounts, providers, catalogue, orders, books, backups, checks):
+for module in (processes, accounts, providers, catalogue, orders, tiers, books, backups, checks):
     module.register(app)
 
 

@@ -20,6 +20,11 @@ TIERS = (
 SPENT = "(SELECT spent FROM user_spends WHERE user_id = :user)"
 """SQL for what the user of the parameter `user` has spent."""
 _ALL = text(f"SELECT {TIERS}")
+COUNTED_MAX = 10_000
+"""So many users of a tier are counted."""
+_MEMBERS = text(
+    "SELECT t.id, (SELECT count(*) FROM (SELECT FROM user_spends s WHERE s.tier_id = t.id LIMIT :most) few) AS users FROM tiers t"
+)
 _STANDING = text(f"SELECT {TIERS} AS tiers, {SPENT} AS spent")
 
 
@@ -100,3 +105,8 @@ async def standing_of(session: AsyncSession, user_id: int) -> tuple[Standing, li
     row = (await session.execute(_STANDING, {"user": user_id})).one()
     tiers = read_tiers(row.tiers)
     return standing_among(tiers, row.spent), tiers
+
+
+async def members_of_tiers(session: AsyncSession) -> dict[int, int]:
+    """Return how many users are in each tier, up to `COUNTED_MAX`. Whoever has spent nothing yet is in none of them."""
+    return {row.id: row.users for row in await session.execute(_MEMBERS, {"most": COUNTED_MAX})}
