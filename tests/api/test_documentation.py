@@ -49,11 +49,11 @@ async def test_every_operation_is_described_with_its_errors(described):
             assert schema == {"$ref": "#/components/schemas/ErrorAnswer"}, (name, status)
 
 
-async def test_money_is_described_as_text_and_forms_have_examples(described):
+async def test_money_is_described_as_numbers_and_forms_have_examples(described):
     schemas = described["components"]["schemas"]
 
     for owner, field in (("Balance", "balance"), ("PriceBreakdown", "final_price"), ("Transaction", "amount")):
-        assert schemas[owner]["properties"][field]["type"] == "string"
+        assert schemas[owner]["properties"][field]["type"] == "number"
         assert schemas[owner]["properties"][field]["examples"]
     assert schemas["NewOrderForm"]["examples"][0]["quantity"] == 1000
     assert "text" in schemas["MassForm"]["examples"][0]

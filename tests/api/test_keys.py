@@ -45,7 +45,7 @@ async def test_a_key_is_shown_once_and_works(client, signed_in, panel):
     body = made.json()
     assert made.status_code == 201
     assert body["success"] is True
-    assert (body["name"], body["ip_list"], body["daily_spend_cap"]) == ("shop", ["203.0.113.0/24"], "12.50")
+    assert (body["name"], body["ip_list"], body["daily_spend_cap"]) == ("shop", ["203.0.113.0/24"], 12.5)
     assert body["key"] not in listed.text
     assert "key_hash" not in listed.text
     assert listed.json() == [{name: value for name, value in body.items() if name not in {"success", "key"}}]

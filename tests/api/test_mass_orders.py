@@ -22,7 +22,7 @@ def told(body):
     return [(line["line"], line["charge"], (line["error"] or {}).get("code")) for line in body["lines"]]
 
 
-FOUND = [(1, "1.00", None), (3, None, "quantity_min"), (4, None, "mass_line"), (5, "2.00", None)]
+FOUND = [(1, 1, None), (3, None, "quantity_min"), (4, None, "mass_line"), (5, 2, None)]
 
 
 async def test_good_lines_are_placed_and_bad_ones_are_told(me, lines, db):
@@ -35,8 +35,8 @@ async def test_good_lines_are_placed_and_bad_ones_are_told(me, lines, db):
         "dry_run": False,
         "placed": 2,
         "failed": 2,
-        "total": "3.00",
-        "new_balance": "97.00",
+        "total": 3,
+        "new_balance": 97,
         "currency": "USD",
     }
     assert all(line["error"]["message"] for line in body["lines"] if line["error"])
@@ -48,7 +48,7 @@ async def test_good_lines_are_placed_and_bad_ones_are_told(me, lines, db):
 async def test_a_dry_run_and_all_or_none_place_nothing(me, lines, how):
     body = (await me.post("/api/orders/mass", text=lines, **how)).json()
 
-    assert (told(body), body["placed"], body["total"]) == (FOUND, 0, "3.00")
+    assert (told(body), body["placed"], body["total"]) == (FOUND, 0, 3)
     assert {line["order_id"] for line in body["lines"]} == {None}
     assert (await me.orders(), await me.balance()) == (0, "100.00")
 
@@ -67,7 +67,7 @@ async def test_csv_with_a_header(me, one):
 
     body = (await me.post("/api/orders/mass", csv=csv)).json()
 
-    assert told(body) == [(2, "0.10", None), (3, None, "quantity_not_integer")]
+    assert told(body) == [(2, 0.1, None), (3, None, "quantity_not_integer")]
 
 
 async def test_ten_thousand_lines_and_not_one_more(me, one):
@@ -77,7 +77,7 @@ async def test_ten_thousand_lines_and_not_one_more(me, one):
     whole = await me.post("/api/orders/mass", text=text, dry_run=True)
     more = await me.post("/api/orders/mass", text=f"{text}\n{one} | {LINK} | 10")
 
-    assert (whole.status_code, whole.json()["failed"], whole.json()["total"]) == (200, 0, "100.00")
+    assert (whole.status_code, whole.json()["failed"], whole.json()["total"]) == (200, 0, 100)
     assert (more.status_code, more.json()["code"]) == (413, "mass_too_large")
     assert await me.orders() == 0
 

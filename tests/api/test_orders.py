@@ -55,8 +55,8 @@ async def test_an_order_is_placed_and_paid(me, service, db):
         {
             "success": True,
             "order_id": body["order_id"],
-            "price_breakdown": {"base_price": "2.50", "discount": "0.125", "final_price": "2.375"},
-            "new_balance": "97.625",
+            "price_breakdown": {"base_price": 2.5, "discount": 0.125, "final_price": 2.375},
+            "new_balance": 97.625,
             "currency": "USD",
             "repeated": False,
             "message": "The order has been placed and is being processed.",
@@ -75,7 +75,7 @@ async def test_an_own_rate_above_the_list_is_no_negative_discount(me, service, d
 
     body = (await me.post("/api/orders", service_id=one, link=LINK, quantity=1000)).json()
 
-    assert body["price_breakdown"] == {"base_price": "3.00", "discount": "0.00", "final_price": "3.00"}
+    assert body["price_breakdown"] == {"base_price": 3, "discount": 0, "final_price": 3}
 
 
 async def test_the_message_is_in_the_readers_language(me, service, http):
@@ -116,8 +116,8 @@ async def test_a_subscription_and_a_drip_feed(me, service):
     drip = await me.post("/api/orders", service_id=dripped, link=LINK, quantity=100, runs=5, interval=60)
 
     assert (sub.json()["price_breakdown"]["final_price"], drip.json()["price_breakdown"]["final_price"]) == (
-        "0.10",
-        "0.50",
+        0.1,
+        0.5,
     )
     shown = (await me.get(f"/api/orders/{drip.json()['order_id']}")).json()
     assert (shown["status"], shown["quantity"]) == ("active", 500)
@@ -208,9 +208,9 @@ async def test_an_order_in_full(me, service, db):
         "service_name": body["service_name"],
         "link": LINK,
         "quantity": 1000,
-        "price": "0.75",
-        "charge": "1.00",
-        "refunded": "0.25",
+        "price": 0.75,
+        "charge": 1,
+        "refunded": 0.25,
         "currency": "USD",
         "status": "partial",
         "status_text": "Partial",
@@ -277,7 +277,7 @@ async def test_history_by_page_number(me, other, service, db):
     completed = await page(status="completed")
     assert completed["pagination"] == {"total": 1, "page": 1, "limit": 20, "total_pages": 1}
     row = completed["data"][0]
-    assert (row["id"], row["price"], row["status"], row["progress"]) == (done, "1.00", "completed", 100)
+    assert (row["id"], row["price"], row["status"], row["progress"]) == (done, 1, "completed", 100)
     assert (await page(status="pending", page=2, limit=3))["data"][0]["id"] == made[1]
     assert (await page(status="partial"))["pagination"]["total_pages"] == 0
 
@@ -357,7 +357,7 @@ async def test_steering_a_drip_feed(me, service, db):
     again = await me.post(f"{path}/drip/pause")
     assert (again.status_code, again.json()["code"]) == (409, "drip_state")
     assert (await me.post(f"{path}/drip/resume")).json() == {"success": True}
-    assert (await me.post(f"{path}/drip/cancel")).json() == {"success": True, "refunded": "0.50", "currency": "USD"}
+    assert (await me.post(f"{path}/drip/cancel")).json() == {"success": True, "refunded": 0.5, "currency": "USD"}
     assert (await me.post(f"{path}/drip/cancel")).status_code == 409
     assert await me.balance() == "100.00"
 

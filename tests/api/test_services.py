@@ -47,8 +47,8 @@ async def test_a_service_in_full(me, service):
             "refill": True,
             "refill_days": 30,
             "cancel": False,
-            "rate": "0.90",
-            "list_rate": "0.90",
+            "rate": 0.9,
+            "list_rate": 0.9,
             "currency": "USD",
             "price_basis": "per_quantity",
             "fields": [
@@ -102,8 +102,8 @@ async def test_prices_are_the_callers_own(me, other, db, panel):
 
     mine, theirs = [(await who.get(f"/api/services/{one}")).json() for who in (me, other)]
 
-    assert (mine["rate"], mine["list_rate"]) == ("1.80", "2.00")
-    assert (theirs["rate"], theirs["list_rate"]) == ("2.00", "2.00")
+    assert (mine["rate"], mine["list_rate"]) == (1.8, 2)
+    assert (theirs["rate"], theirs["list_rate"]) == (2, 2)
 
 
 async def test_what_is_not_on_sale_is_not_there(me, db, panel):

@@ -23,11 +23,11 @@ async def test_the_balance(me, member, order):
 
     assert (await me.get("/api/user/balance")).json() == {
         "success": True,
-        "balance": "97.50",
-        "held": "2.50",
+        "balance": 97.5,
+        "held": 2.5,
         "currency": "USD",
     }
-    assert (await fresh.get("/api/user/balance")).json()["balance"] == "0.00"
+    assert (await fresh.get("/api/user/balance")).json()["balance"] == 0
 
 
 async def test_transactions_newest_first(me, other, order):
@@ -38,15 +38,15 @@ async def test_transactions_newest_first(me, other, order):
     assert held == {
         "id": held["id"],
         "type": "order_hold",
-        "amount": "-2.50",
-        "balance_before": "100.00",
-        "balance_after": "97.50",
+        "amount": -2.5,
+        "balance_before": 100,
+        "balance_after": 97.5,
         "currency": "USD",
         "order_id": order,
         "description": None,
         "created_at": held["created_at"],
     }
-    assert (credited["type"], credited["amount"], credited["order_id"]) == ("adjustment", "100.00", None)
+    assert (credited["type"], credited["amount"], credited["order_id"]) == ("adjustment", 100, None)
     theirs = (await other.get("/api/user/transactions")).json()["data"]
     assert [one["type"] for one in theirs] == ["adjustment"]
 
@@ -60,7 +60,7 @@ async def test_pages_of_transactions(me, db):
     rest = (await me.get("/api/user/transactions", limit=4, after=first["after"])).json()
 
     amounts = [one["amount"] for one in first["data"] + rest["data"]]
-    assert amounts == ["6.00", "5.00", "4.00", "3.00", "2.00", "1.00", "100.00"]
+    assert amounts == [6, 5, 4, 3, 2, 1, 100]
     assert rest["after"] is None
 
 

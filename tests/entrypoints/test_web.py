@@ -204,7 +204,7 @@ async def test_everything_else_carries_the_guards(client):
     assert page.status_code == 200
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
     assert missing.status_code == 404
-    assert missing.json()["error"]["code"] == "not_found"
+    assert missing.json()["code"] == "not_found"
 
 
 # The process --------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Money is exact, of one currency, and rounded in two named directions."""
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -7,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smmpanel.kernel.errors import InvalidInputError
-from smmpanel.kernel.money import UNIT, CurrencyMismatchError, Money, parse_amount, plain, round_down, round_up
+from smmpanel.kernel.money import (
+    UNIT,
+    CurrencyMismatchError,
+    Money,
+    json_number,
+    parse_amount,
+    plain,
+    round_down,
+    round_up,
+)
 
 amounts = st.decimals(min_value=Decimal(0), max_value=Decimal(10) ** 12, places=12, allow_nan=False)
 
@@ -54,3 +64,16 @@ def test_what_is_no_amount_is_refused(text: str) -> None:
 
 def test_an_amount_keeps_its_six_places() -> None:
     assert parse_amount(" 0.000001 ") == Decimal("0.000001")
+
+
+@given(st.decimals(-(10**9), 10**9, places=6))
+def test_json_writes_an_amount_with_its_own_decimals(amount):
+    written = json.dumps(json_number(amount))
+
+    assert Decimal(written) == amount
+    assert len(written.partition(".")[2]) <= 6 or "e" in written
+    assert isinstance(json_number(amount), int) == (amount % 1 == 0)
+
+
+def test_a_whole_amount_of_any_size_is_written_in_full():
+    assert json.dumps(json_number(Decimal("99999999999999999.000000"))) == "99999999999999999"

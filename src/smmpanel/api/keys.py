@@ -5,21 +5,20 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field, PlainSerializer
+from pydantic import BaseModel, Field
 
 from smmpanel.accounts.api_keys import IP_LIST_MAX, NAME_MAX, issue_key, list_keys, revoke_key
 from smmpanel.accounts.current import CurrentViewer
 from smmpanel.accounts.finding import locked_user
 from smmpanel.accounts.models import ApiKey
+from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
-from smmpanel.kernel.money import plain
 from smmpanel.web.inputs import CleanText, RowId
 from smmpanel.web.transactions import CurrentPanel, Session
 
 router = APIRouter(prefix="/api/keys", tags=["API keys"])
 
 IP_TEXT_MAX = 64
-Amount = Annotated[Decimal, PlainSerializer(plain, return_type=str, when_used="json")]
 
 
 class NewKey(BaseModel):

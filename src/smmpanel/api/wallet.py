@@ -42,7 +42,7 @@ class Transaction(BaseModel):
 
     id: int
     type: str = Field(examples=["order_hold", "order_refund", "deposit", "adjustment"])
-    amount: Amount = Field(description="Negative where money was taken.", examples=["-2.50"])
+    amount: Amount = Field(description="Negative where money was taken.", examples=[-2.5])
     balance_before: Amount
     balance_after: Amount
     currency: str
