@@ -31,6 +31,7 @@ from smmpanel.accounts import (
 )
 from smmpanel.accounts import pages as account_pages
 from smmpanel.api import auth, docs, keys, mass_orders, orders, services, staff_orders, wallet
+from smmpanel.api import auth, docs, keys, mass_orders, orders, services, staff_orders, tiers, wallet
 from smmpanel.catalog import pages as catalog_pages
 from smmpanel.catalog import staff as catalog_staff
 from smmpanel.content import pages as content_pages
@@ -97,6 +98,7 @@ ROUTERS = (
     orders.router,
     mass_orders.router,
     wallet.router,
+    tiers.router,
     staff_orders.router,
     *catalog_pages.ROUTERS,
     *catalog_staff.ROUTERS,
@@ -120,6 +122,7 @@ TAGS = [
         "description": "Placing orders, one or many, following them, refills, cancellations, drip-feeds.",
     },
     {"name": "Wallet", "description": "The own balance and what moved it."},
+    {"name": "Tiers", "description": "The tier that what was spent has led to."},
     {"name": "Staff: orders", "description": "All customers' orders; each deed takes a permission and is recorded."},
     {"name": "Running", "description": "How the panel is doing."},
 ]
