@@ -8,19 +8,29 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
+# In PL/pgSQL, as a function in SQL would be unfolded and planned anew into every statement that writes an order.
+#
 # What a link is about is mostly its last word. Some platforms put it into the query, which only links with one are
 # searched for, or write more behind it. Long ones are cut off, so that any link has its place in the index.
 LINK_NAME = r"""
-CREATE FUNCTION link_name(link text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT left(coalesce(
-        CASE WHEN strpos(link, '=') > 0 THEN substring(lower(link) FROM
-            '(?:watch/?\?(?:[^#]*&)?v|profile\.php\?(?:[^#]*&)?id|playlist\?(?:[^#]*&)?list|[?&](?:story_fbid|fbid))=([^&#]+)')
-        END,
-        nullif(split_part(split_part(split_part(split_part(lower(link), '?', 1), '#', 1), '/status/', 2), '/', 1), ''),
-        nullif(split_part(split_part(split_part(split_part(lower(link), '?', 1), '#', 1), 'youtube.com/@', 2), '/', 1), ''),
-        ltrim(split_part(rtrim(split_part(split_part(replace(lower(link), '://www.', '://'), '?', 1), '#', 1), '/'), '/', -1),
-            '@+')
-    ), 64)
+CREATE FUNCTION link_name(link text) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    low text := lower(link);
+    path text := split_part(split_part(low, '?', 1), '#', 1);
+    name text;
+BEGIN
+    IF strpos(low, '=') > 0 THEN
+        name := substring(low FROM '(?:watch/?\?(?:[^#]*&)?v|profile\.php\?(?:[^#]*&)?id|playlist\?(?:[^#]*&)?list'
+            '|[?&](?:story_fbid|fbid))=([^&#]+)');
+    END IF;
+    IF name IS NULL AND strpos(path, '/status/') > 0 THEN
+        name := split_part(split_part(path, '/status/', 2), '/', 1);
+    ELSIF name IS NULL AND strpos(path, 'youtube.com/@') > 0 THEN
+        name := split_part(split_part(path, 'youtube.com/@', 2), '/', 1);
+    END IF;
+    RETURN left(coalesce(nullif(name, ''),
+        ltrim(split_part(rtrim(replace(path, '://www.', '://'), '/'), '/', -1), '@+')), 64);
+END
 $$
 """
 
