@@ -32,6 +32,8 @@ EVERY_PAGE = (
     Shown("notifications", "/notifications", CUSTOMER),
     Shown("account", "/account", CUSTOMER),
     Shown("account-security", "/account/security", CUSTOMER),
+    Shown("account-second-factor", "/account/security/second-factor", CUSTOMER),
+    Shown("account-sign-ins", "/account/security/sign-ins", CUSTOMER),
     Shown("account-notifications", "/account/notifications", CUSTOMER),
     Shown("orders", "/orders", CUSTOMER),
     Shown("orders-by-status", "/orders?status=completed", CUSTOMER),
@@ -69,5 +71,6 @@ EVERY_PAGE = (
     Shown("staff-alerts-over", "/staff/alerts?show=cleared", ADMIN),
     Shown("staff-users", "/staff/users", ADMIN),
     Shown("staff-user", "/staff/users", ADMIN, first_link="a[data-row-link]"),
+    Shown("staff-user-sign-ins", "/staff/users/1/sign-ins", ADMIN),
     Shown("not-found", "/no-such-page", VISITOR, status=404),
 )

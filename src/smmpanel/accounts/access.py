@@ -52,6 +52,21 @@ class MissingPermissionError(ForbiddenError):
     code, message = "missing_permission", "This takes the permission {permission}."
 
 
+class SecondFactorRequiredError(ForbiddenError):
+    """Staff of this panel have to have a second factor, and this account has none."""
+
+    code, message = (
+        "second_factor_required",
+        "Staff of this panel use a second factor. Set yours up in your account, under Security.",
+    )
+
+
+class AddressNotAllowedError(ForbiddenError):
+    """The back office is not open from where this comes from."""
+
+    code, message = "address_not_allowed", "The back office is not open from your network address."
+
+
 class NotWhileActingError(ForbiddenError):
     """Whoever is signed in as somebody else leaves nothing behind that outlives it."""
 
@@ -71,6 +86,8 @@ class Actor:
     ip: str | None = None
     acted_by: int | None = None
     """The staff member who is signed in as this user: deeds are recorded as theirs."""
+    held_back: type[ForbiddenError] | None = None
+    """Why somebody of the staff may do nothing that customers may not, as things stand."""
 
     @classmethod
     def cli(cls) -> "Actor":
@@ -84,17 +101,26 @@ class Actor:
 
     def may(self, permission: Permission) -> bool:
         """Whether the permission is held, by name or by role."""
+        if self.held_back is not None:
+            return False
         if self.role.holds_all:
             return True
         return self.role is Role.STAFF and permission in self.permissions
 
     def require(self, permission: Permission) -> None:
         """Raise `ForbiddenError` unless the permission is held."""
+        self.refuse_held_back()
         if not self.may(permission):
             raise MissingPermissionError(permission=permission.value)
 
+    def refuse_held_back(self) -> None:
+        """Raise why somebody of the staff is held back, if they are."""
+        if self.held_back is not None:
+            raise self.held_back
+
     def require_over(self, role: Role) -> None:
         """Raise `ForbiddenError` unless accounts of this role may be changed: admins by the master admin, staff by `staff.edit`."""
+        self.refuse_held_back()
         if role.holds_all and self.role is not Role.MASTER_ADMIN:
             raise ForbiddenError
         if role is Role.STAFF:
@@ -119,7 +145,7 @@ class Actor:
     @property
     def is_staff(self) -> bool:
         """Whether the staff side of the panel is open at all."""
-        return self.role is not Role.CUSTOMER
+        return self.role is not Role.CUSTOMER and self.held_back is None
 
 
 @dataclass(frozen=True, slots=True)

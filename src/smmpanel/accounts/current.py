@@ -74,7 +74,8 @@ async def member_shell(request: Request, viewer: CurrentViewer) -> None:
 
 
 async def staff_shell(request: Request, viewer: CurrentViewer) -> None:
-    """Read the frame of a page of the back office; raises `ForbiddenError` for customers."""
+    """Read the frame of a page of the back office; raises `ForbiddenError` for customers, and why staff are held back."""
+    viewer.refuse_held_back()
     if not viewer.is_staff:
         raise ForbiddenError
     await keep_shell(request, viewer, side="staff")

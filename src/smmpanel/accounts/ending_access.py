@@ -7,8 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.api_keys import revoke_key
 from smmpanel.accounts.audit import audit
+from smmpanel.accounts.entering import has_second_factor
 from smmpanel.accounts.finding import locked_user
+from smmpanel.accounts.passkeys import drop_passkeys
+from smmpanel.accounts.second_factor import drop_factor
 from smmpanel.accounts.sessions import revoke_session, revoke_sessions
+from smmpanel.accounts.steps import drop_steps
 
 
 async def end_session(session: AsyncSession, actor: Actor, user_id: int, session_id: int, *, now: datetime) -> None:
@@ -32,6 +36,23 @@ async def end_key(session: AsyncSession, actor: Actor, user_id: int, key_id: int
     await _may_change(session, actor, user_id)
     await revoke_key(session, user_id, key_id, now=now)
     await _note(session, actor, user_id, {"api_key_revoked": key_id})
+
+
+async def reset_proofs(session: AsyncSession, actor: Actor, user_id: int, *, now: datetime) -> None:
+    """Take a user's second factor and passkeys away, for somebody who lost them, and sign them out everywhere.
+
+    What is left to sign in with is the password, or a sign-in of another site.
+    """
+    await _may_change(session, actor, user_id)
+    before = {
+        "second_factor": "on" if await has_second_factor(session, user_id) else "off",
+        "passkeys": await drop_passkeys(session, user_id),
+    }
+    await drop_factor(session, user_id)
+    await drop_steps(session, user_id)
+    await revoke_sessions(session, user_id, now=now)
+    after = {"second_factor": "off", "passkeys": 0}
+    await audit(session, actor, Permission.USERS_EDIT, f"user:{user_id}", before=before, after=after)
 
 
 async def _may_change(session: AsyncSession, actor: Actor, user_id: int) -> None:

@@ -8,7 +8,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from smmpanel.accounts.access import SecondFactorRequiredError
+from smmpanel.accounts.arriving import arrive, lead_to_second_step
 from smmpanel.accounts.current import FOR_EVERYBODY, CurrentViewer, MaybeViewer, RequestOrigin
+from smmpanel.accounts.entering import SecondFactorNeededError
 from smmpanel.accounts.sessions import revoke_token
 from smmpanel.accounts.signing_in import LOGIN_MAX, WrongPasswordError, sign_in
 from smmpanel.accounts.states import AccountBannedError, AccountSuspendedError, Role
@@ -19,7 +22,6 @@ from smmpanel.web.cookies import (
     drop_session_cookie,
     kept_cookie,
     session_cookie,
-    set_session_cookie,
 )
 from smmpanel.web.csrf import CsrfChecked
 from smmpanel.web.errors import failure_of
@@ -37,6 +39,7 @@ NAME_MISSING = marked("Enter your user name or e-mail address.")
 PASSWORD_MISSING = marked("Enter your password.")
 STAFF_HOMES = ("/staff", "/staff/orders")
 CUSTOMER_HOMES = ("/orders/new", "/orders")
+SECOND_FACTOR_PATH = "/account/security/second-factor"
 ROLE_NAMES = {
     Role.CUSTOMER: marked("Customer"),
     Role.STAFF: marked("Staff"),
@@ -68,6 +71,8 @@ class HomePage:
 @router.get("/", dependencies=FOR_EVERYBODY)
 async def show_home(request: Request, viewer: CurrentViewer) -> Response:
     """Lead to where work begins: staff to the back office, customers to the order form, as far as this panel has them."""
+    if viewer.held_back is SecondFactorRequiredError:
+        return see_other(SECOND_FACTOR_PATH)
     ways: frozenset[str] = request.app.state.ways
     wanted = STAFF_HOMES if viewer.is_staff else CUSTOMER_HOMES
     for path in wanted:
@@ -100,6 +105,8 @@ async def take_sign_in(request: Request, panel: CurrentPanel, origin: RequestOri
         signed = await sign_in(
             panel.db, login=login[:LOGIN_MAX], password=password, origin=origin, lifetime=lifetime, now=now
         )
+    except SecondFactorNeededError as due:
+        return await lead_to_second_step(request, panel, due.half, target, now=now)
     except (WrongPasswordError, TooManyAttemptsError, AccountSuspendedError, AccountBannedError) as error:
         failure = failure_of(request, error)
         # Not 401: that would promise a way of signing in that this page does not use.
@@ -107,12 +114,7 @@ async def take_sign_in(request: Request, panel: CurrentPanel, origin: RequestOri
         headers = {name: value for name, value in failure.headers.items() if name == "Retry-After"}
         shown = SignInPage(login=login[:LOGIN_MAX], target=target, error=failure.message)
         return page(request, "accounts/sign_in.html", shown, status=status, headers=headers)
-    if (old := session_cookie(request)) is not None:
-        async with panel.db.transaction() as session:
-            await revoke_token(session, old, now=now)
-    response = see_other(target)
-    set_session_cookie(request, response, signed.session.token, int(lifetime.total_seconds()))
-    return response
+    return await arrive(request, panel, signed.session, target, now=now)
 
 
 @router.get(LIVE_PATH)

@@ -16,6 +16,8 @@ TYPED_MAX = 1024
 """What is looked at when signing in; nobody's password is longer, and hashing more would be a gift to attackers."""
 BCRYPT_BYTES_MAX = 72
 """bcrypt sees no further than this."""
+NO_PASSWORD = "-"  # noqa: S105 - no password has this hash
+"""Kept in place of a hash for accounts that sign in by other means only."""
 _BCRYPT_MARKS = ("$2a$", "$2b$", "$2y$")
 
 # Blocks above 32 MiB are always mapped, and so given back at once: with the usual 19 MiB each thread would keep its
@@ -46,7 +48,7 @@ async def hash_password(password: str) -> str:
 
 
 async def verify_password(stored: str | None, password: str) -> bool:
-    """Whether a password fits a stored hash. Without a hash (nobody has that name) it takes as long and says no."""
+    """Whether a password fits a stored hash. Without one (nobody has that name, or it has none) it takes as long and says no."""
     if len(password) > TYPED_MAX:
         stored, password = None, password[:TYPED_MAX]
     return await asyncio.get_running_loop().run_in_executor(_threads, _fits, stored, password)
@@ -74,7 +76,7 @@ def _typed(password: str) -> str:
 
 
 def _fits(stored: str | None, password: str) -> bool:
-    if stored is None:
+    if stored is None or stored == NO_PASSWORD:
         _argon2_fits(_NOBODYS_HASH, password)
         return False
     if stored.startswith(_BCRYPT_MARKS):

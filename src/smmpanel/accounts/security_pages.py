@@ -6,7 +6,6 @@ from datetime import datetime
 from http import HTTPStatus
 
 from fastapi import APIRouter
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,16 +17,18 @@ from smmpanel.accounts.changing_password import (
     change_password,
 )
 from smmpanel.accounts.current import FOR_MEMBERS, CurrentViewer
-from smmpanel.accounts.devices import ON, browser_in
-from smmpanel.accounts.models import LoginHistory, LoginOutcome
-from smmpanel.accounts.passwords import TYPED_MAX, WeakPasswordError
+from smmpanel.accounts.entering import has_second_factor
+from smmpanel.accounts.login_history import Try, device_name, login_history, tries_shown
+from smmpanel.accounts.models import User
+from smmpanel.accounts.passkeys import list_passkeys
+from smmpanel.accounts.passwords import NO_PASSWORD, TYPED_MAX, WeakPasswordError
 from smmpanel.accounts.sessions import list_sessions, revoke_session, revoke_sessions
 from smmpanel.accounts.throttling import TooManyAttemptsError
 from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.web.errors import failure_of
 from smmpanel.web.forms import read_form
-from smmpanel.web.inputs import RowId
+from smmpanel.web.inputs import CleanText, RowId
 from smmpanel.web.languages import say
 from smmpanel.web.pages import page
 from smmpanel.web.redirects import see_other
@@ -41,11 +42,6 @@ SESSIONS_SHOWN, TRIES_SHOWN = 50, 10
 DIFFERENT = marked("The two passwords differ.")
 CHANGED, OTHERS_OUT = marked("Password changed"), marked("All other devices are signed out.")
 SIGNED_OUT = marked("Device signed out")
-OUTCOMES = {
-    LoginOutcome.SIGNED_IN: (marked("Signed in"), "is-ok"),
-    LoginOutcome.WRONG_PASSWORD: (marked("Wrong password"), "is-bad"),
-    LoginOutcome.REFUSED: (marked("Refused"), "is-warn"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +58,25 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
-    """One try to sign in."""
-
-    at: datetime
-    word: str
-    colour: str
-    name: str
-    ip: str
-
-
-@dataclass(frozen=True, slots=True)
 class SecurityPage:
     """What accounts/security.html receives."""
 
     username: str
     devices: Sequence[Device]
     tries: Sequence[Try]
+    has_password: bool
+    has_factor: bool
+    passkeys: int
     wrong_field: str = ""
     wrong: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignInsPage:
+    """What accounts/sign_ins.html receives."""
+
+    tries: Sequence[Try]
+    after: str | None
 
 
 @router.get(PATH)
@@ -109,6 +105,14 @@ async def save_password(request: Request, panel: CurrentPanel, viewer: CurrentVi
     except (CurrentPasswordWrongError, TooManyAttemptsError, PasswordChangedMeanwhileError) as error:
         return await _refused(request, viewer, "current_password", failure_of(request, error).message, error)
     return with_toast(see_other(PATH), Toast(say(request, CHANGED), say(request, OTHERS_OUT)))
+
+
+@router.get(PATH + "/sign-ins")
+async def show_sign_ins(request: Request, viewer: CurrentViewer, session: Session, after: CleanText = "") -> Response:
+    """Show all tries to sign in, newest first."""
+    found = await login_history(session, viewer.user_id, after=after or None)
+    shown = SignInsPage(tries_shown(request, found.rows), found.after)
+    return page(request, "accounts/sign_ins.html", shown, fragment="rows")
 
 
 @router.post(PATH + "/sessions/{session_id}/end")
@@ -146,16 +150,11 @@ async def _shown(
     request: Request, session: AsyncSession, viewer: Viewer, *, wrong_field: str = "", wrong: str = ""
 ) -> SecurityPage:
     alive = await list_sessions(session, viewer.user_id, now=request.app.state.panel.clock())
-    tried = await session.scalars(
-        select(LoginHistory)
-        .where(LoginHistory.user_id == viewer.user_id)
-        .order_by(LoginHistory.id.desc())
-        .limit(TRIES_SHOWN)
-    )
+    tried = await login_history(session, viewer.user_id, size=TRIES_SHOWN)
     devices = [
         Device(
             id=one.id,
-            name=_name(request, one.user_agent),
+            name=device_name(request, one.user_agent),
             ip=one.ip or "",
             last_seen_at=one.last_seen_at,
             is_this=one.id == viewer.session_id,
@@ -163,10 +162,14 @@ async def _shown(
         )
         for one in alive[:SESSIONS_SHOWN]
     ]
-    tries = [Try(one.at, *OUTCOMES[one.outcome], name=_name(request, one.user_agent), ip=one.ip or "") for one in tried]
-    return SecurityPage(viewer.username, devices, tries, wrong_field, wrong)
-
-
-def _name(request: Request, agent: str | None) -> str:
-    browser, system = browser_in(agent)
-    return say(request, ON, browser=browser, system=system) if system else browser
+    user = await session.get_one(User, viewer.user_id)
+    return SecurityPage(
+        viewer.username,
+        devices,
+        tries_shown(request, tried.rows),
+        has_password=user.password_hash != NO_PASSWORD,
+        has_factor=await has_second_factor(session, viewer.user_id),
+        passkeys=len(await list_passkeys(session, viewer.user_id)),
+        wrong_field=wrong_field,
+        wrong=wrong,
+    )

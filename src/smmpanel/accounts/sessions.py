@@ -13,9 +13,10 @@ from sqlalchemy.orm import aliased
 
 from smmpanel.accounts.access import Actor, Viewer, known_permissions
 from smmpanel.accounts.models import LoginSession, User
+from smmpanel.accounts.staff_door import DOOR_RULES, HAS_SECOND_FACTOR, DoorRules, why_held_back
 from smmpanel.accounts.states import AccountState, refuse_inactive
 from smmpanel.kernel.crypto import Vault
-from smmpanel.kernel.errors import NotFoundError, PanelError
+from smmpanel.kernel.errors import ForbiddenError, NotFoundError, PanelError
 from smmpanel.kernel.ids import random_text
 
 TOKEN_LENGTH = 43
@@ -136,6 +137,8 @@ async def _viewer(
             staff.role.label("acting_role"),
             staff.permissions.label("acting_permissions"),
             staff.state.label("acting_state"),
+            DOOR_RULES.label("door_rules"),
+            HAS_SECOND_FACTOR.label("has_second_factor"),
         )
         .join(User, User.id == LoginSession.user_id)
         .outerjoin(staff, staff.id == LoginSession.acted_by)
@@ -166,7 +169,16 @@ async def _viewer(
         time_zone=row.time_zone,
         acted_by=row.acted_by,
         acting_for=row.acting_for,
+        held_back=_held_back(row, ip),
     )
+
+
+def _held_back(row: Row[*tuple[Any, ...]], ip: str | None) -> type[ForbiddenError] | None:
+    if row.door_rules is None:
+        return None
+    # Whoever is signed in as somebody else has shown their own second factor before.
+    has_factor = row.has_second_factor or row.acted_by is not None
+    return why_held_back(DoorRules.read(row.door_rules), ip=ip, has_second_factor=has_factor)
 
 
 def _refuse_acting(row: Row[*tuple[Any, ...]]) -> None:

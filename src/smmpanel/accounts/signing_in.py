@@ -7,26 +7,28 @@ how it ended, so that a failure stays on file although the request is answered w
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import ClassVar
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
-
+from smmpanel.accounts.entering import (
+    HalfWay,
+    Origin,
+    SecondFactorNeededError,
+    SignedIn,
+    SignedInFromNewPlace,
+    let_in,
+    remember_try,
+)
 from smmpanel.accounts.finding import find_user
-from smmpanel.accounts.models import LoginHistory, LoginOutcome, User
+from smmpanel.accounts.models import LoginOutcome, LoginWay, User
 from smmpanel.accounts.passwords import should_upgrade, upgraded_hash, verify_password
-from smmpanel.accounts.sessions import USER_AGENT_MAX, OpenedSession, open_session
-from smmpanel.accounts.states import AccountState, refuse_inactive
+from smmpanel.accounts.states import refuse_inactive
 from smmpanel.accounts.throttling import Attempt, Limit, count_attempt, forgive
 from smmpanel.kernel.db import Database
 from smmpanel.kernel.errors import PanelError
-from smmpanel.kernel.facts import Fact, record
 from smmpanel.web.addresses import neighbourhood
 
-LOGIN_MAX = 254
-PLACES_REMEMBERED = 50
-"""Of so many sign-ins before, the places are known ones."""
+__all__ = ["Origin", "SignedIn", "SignedInFromNewPlace", "sign_in"]
 
+LOGIN_MAX = 254
 ACCOUNT_LIMIT = Limit(
     kind="sign_in:account",
     free=5,
@@ -50,37 +52,10 @@ SIGN_UP_LIMIT = Limit(
 )
 
 
-class SignedInFromNewPlace(Fact):
-    """Somebody signed in from where this account has not been used of late."""
-
-    fact: ClassVar[str] = "signed_in_from_new_place"
-    user_id: int
-    session_id: int
-    ip: str
-    user_agent: str | None
-    at: datetime
-
-
 class WrongPasswordError(PanelError):
     """Nobody has this name, or the password is not theirs: no difference is told, nor can it be timed."""
 
     code, status, message = "wrong_password", 401, "The name or the password is wrong."
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a try comes from."""
-
-    ip: str
-    user_agent: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """A user who has proved who they are, and their new session."""
-
-    user: User
-    session: OpenedSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +70,8 @@ async def sign_in(
 ) -> SignedIn:
     """Check a password and open a session that lives `lifetime`.
 
-    Raises `TooManyAttemptsError` (a right password is refused too), `WrongPasswordError`, or what the account's state
-    forbids.
+    Raises `TooManyAttemptsError` (a right password is refused too), `WrongPasswordError`, `SecondFactorNeededError` if the
+    password is only half of what it takes, or what the account's state forbids.
     """
     tried = await _count(db, login, origin, now)
     user = tried.user
@@ -104,28 +79,28 @@ async def sign_in(
     if user is None or not right:
         async with db.transaction() as session:
             # Written for names that nobody has as well, so that the time it takes tells nothing.
-            _remember(session, user.id if user else None, LoginOutcome.WRONG_PASSWORD, origin, now)
+            known = user.id if user else None
+            remember_try(session, known, LoginOutcome.WRONG_PASSWORD, LoginWay.PASSWORD, origin, now)
         raise WrongPasswordError
     better = await upgraded_hash(password) if should_upgrade(user.password_hash, password) else None
-    opened = None
+    entered = None
     async with db.transaction() as session:
         await forgive(session, tried.address, everything=False, now=now)
         await forgive(session, tried.account, everything=True, now=now)
         # Read again under a lock: a password that was changed, or an account that was banned while we hashed, counts.
         current = await session.get_one(User, user.id, with_for_update={"key_share": True})
-        same = current.password_hash == user.password_hash
-        if same and current.state is AccountState.ACTIVE:
-            opened = await open_session(
-                session, user.id, lifetime=lifetime, ip=origin.ip, user_agent=origin.user_agent, now=now
-            )
-            await _tell_of_new_place(session, user.id, opened.session_id, origin, now)
-        if same and better is not None:
-            current.password_hash = better
-        _remember(session, user.id, LoginOutcome.SIGNED_IN if opened else LoginOutcome.REFUSED, origin, now)
-    if opened is None:
+        if current.password_hash == user.password_hash:
+            entered = await let_in(session, current, LoginWay.PASSWORD, origin=origin, lifetime=lifetime, now=now)
+            if better is not None:
+                current.password_hash = better
+        else:
+            remember_try(session, user.id, LoginOutcome.REFUSED, LoginWay.PASSWORD, origin, now)
+    if entered is None:
         refuse_inactive(current.state)
         raise WrongPasswordError
-    return SignedIn(current, opened)
+    if isinstance(entered, HalfWay):
+        raise SecondFactorNeededError(entered)
+    return SignedIn(current, entered)
 
 
 async def count_sign_up(db: Database, ip: str, *, now: datetime) -> None:
@@ -149,31 +124,6 @@ async def _count(db: Database, login: str, origin: Origin, now: datetime) -> _Tr
         address = await count_attempt(session, ADDRESS_LIMIT, neighbourhood(origin.ip), now=now)
         account = await count_attempt(session, ACCOUNT_LIMIT, subject, now=now)
     return _Try(user, account, address)
-
-
-async def _tell_of_new_place(
-    session: AsyncSession, user_id: int, session_id: int, origin: Origin, now: datetime
-) -> None:
-    seen = (
-        await session.scalars(
-            select(LoginHistory.ip)
-            .where(LoginHistory.user_id == user_id, LoginHistory.outcome == LoginOutcome.SIGNED_IN)
-            .order_by(LoginHistory.id.desc())
-            .limit(PLACES_REMEMBERED)
-        )
-    ).all()
-    # The first time of all is no news to anybody.
-    if seen and neighbourhood(origin.ip) not in {neighbourhood(ip) for ip in seen if ip}:
-        agent = origin.user_agent[:USER_AGENT_MAX] if origin.user_agent else None
-        await record(
-            session,
-            SignedInFromNewPlace(user_id=user_id, session_id=session_id, ip=origin.ip, user_agent=agent, at=now),
-        )
-
-
-def _remember(session: AsyncSession, user_id: int | None, outcome: LoginOutcome, origin: Origin, now: datetime) -> None:
-    agent = origin.user_agent[:USER_AGENT_MAX] if origin.user_agent else None
-    session.add(LoginHistory(user_id=user_id, outcome=outcome, ip=origin.ip, user_agent=agent, at=now))
 
 
 def _digest(login: str) -> str:

@@ -11,9 +11,12 @@ from smmpanel.accounts.access import Viewer
 from smmpanel.accounts.arrivals import arrival_of
 from smmpanel.accounts.changing_password import change_password
 from smmpanel.accounts.current import CurrentViewer, RequestOrigin
+from smmpanel.accounts.entering import SecondFactorNeededError
 from smmpanel.accounts.models import LoginSession, User
 from smmpanel.accounts.passwords import LENGTH_MAX, LENGTH_MIN, TYPED_MAX
 from smmpanel.accounts.referral_codes import owner_of_code
+from smmpanel.accounts.second_factor import TYPED_MAX as CODE_MAX
+from smmpanel.accounts.second_step import give_code
 from smmpanel.accounts.sessions import (
     access_token,
     list_sessions,
@@ -67,6 +70,16 @@ class Credentials(BaseModel):
     username: Annotated[CleanText, Field(max_length=LOGIN_MAX)] | None = None
     email: Annotated[CleanText, Field(max_length=LOGIN_MAX, description="May hold a user name as well.")] | None = None
     password: Password
+    otp: (
+        Annotated[
+            CleanText,
+            Field(
+                max_length=CODE_MAX,
+                description="The code of the second factor, if the account has one: six digits, or a recovery code.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Account(BaseModel):
@@ -159,12 +172,20 @@ async def make_account(
 
 @router.post("/login", summary="Sign in", responses=errors(401, 403, 422, 429))
 async def log_in(panel: CurrentPanel, origin: RequestOrigin, form: Credentials) -> LoggedIn:
-    """Sign in with a user name or an e-mail address. Wrong passwords make the next try wait, longer each time."""
+    """Sign in with a user name or an e-mail address. Wrong passwords make the next try wait, longer each time.
+
+    An account with a second factor is answered 401 with `second_factor_needed` until `otp` comes along.
+    """
     login = form.email or form.username
     if not login:
         raise InvalidInputError(field="username", reason=NAME_MISSING)
     now, lifetime = panel.clock(), timedelta(days=panel.settings.session_days)
-    signed = await sign_in(panel.db, login=login, password=form.password, origin=origin, lifetime=lifetime, now=now)
+    try:
+        signed = await sign_in(panel.db, login=login, password=form.password, origin=origin, lifetime=lifetime, now=now)
+    except SecondFactorNeededError as due:
+        if not form.otp:
+            raise
+        signed = await give_code(panel.db, panel.vault, due.half, form.otp, origin=origin, lifetime=lifetime, now=now)
     return LoggedIn(
         access_token=_access_token(panel, signed.user.id, signed.session.session_id, now),
         expires_in=panel.settings.access_token_minutes * 60,

@@ -26,11 +26,12 @@ from smmpanel.accounts import (
     people_pages,
     profile_pages,
     reset_pages,
+    second_factor_pages,
+    second_step_pages,
     security_pages,
     sign_up_pages,
 )
 from smmpanel.accounts import pages as account_pages
-from smmpanel.api import auth, docs, keys, mass_orders, orders, services, staff_orders, wallet
 from smmpanel.api import auth, docs, keys, mass_orders, orders, services, staff_orders, tiers, wallet
 from smmpanel.catalog import pages as catalog_pages
 from smmpanel.catalog import staff as catalog_staff
@@ -87,6 +88,8 @@ ROUTERS = (
     notification_pages.router,
     profile_pages.router,
     security_pages.router,
+    second_factor_pages.router,
+    second_step_pages.router,
     choices_page.router,
     books_pages.router,
     audit_pages.router,

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from smmpanel.accounts.current import FOR_STAFF
-from smmpanel.accounts.ending_access import end_all_sessions, end_key, end_session
+from smmpanel.accounts.ending_access import end_all_sessions, end_key, end_session, reset_proofs
 from smmpanel.accounts.states import AccountState
 from smmpanel.accounts.suspending import ban_user, reactivate_user, suspend_user
 from smmpanel.catalog.staff.provider_forms import NEEDED
@@ -66,6 +66,7 @@ MOVED: Mapping[str, str] = {
 SESSION_ENDED = marked("Session ended")
 SESSIONS_ENDED = marked("Signed out everywhere")
 KEY_ENDED = marked("Key revoked")
+FACTOR_RESET = marked("Second factor and passkeys taken away")
 
 
 class _Fault(NamedTuple):
@@ -181,6 +182,13 @@ async def revoke_all(desk: OneDesk) -> Response:
     """Sign the user out everywhere."""
     await end_all_sessions(desk.session, desk.viewer, desk.user_id, now=desk.panel.clock())
     return desk.done(SESSIONS_ENDED)
+
+
+@router.post(WAY + "/{user_id}/second-factor/reset")
+async def reset_factor(desk: OneDesk) -> Response:
+    """Take a second factor and passkeys away that somebody lost."""
+    await reset_proofs(desk.session, desk.viewer, desk.user_id, now=desk.panel.clock())
+    return desk.done(FACTOR_RESET)
 
 
 @router.post(WAY + "/{user_id}/keys/{key_id}/revoke")

@@ -11,8 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.api_keys import list_keys
 from smmpanel.accounts.audit_search import AuditFilter, AuditLine, find_audit_lines
+from smmpanel.accounts.entering import has_second_factor
 from smmpanel.accounts.finding import UserNotFoundError
-from smmpanel.accounts.models import ApiKey, LoginSession, User
+from smmpanel.accounts.login_history import login_history
+from smmpanel.accounts.models import ApiKey, LoginHistory, LoginSession, User
+from smmpanel.accounts.passkeys import list_passkeys
 from smmpanel.accounts.sessions import list_sessions
 from smmpanel.catalog.models import CustomRate, Service
 from smmpanel.catalog.user_prices import discount_of
@@ -23,6 +26,7 @@ from smmpanel.reports.users.finding import SEEN, WORTH
 ORDERS_LOOKED_AT = 20_000
 LATEST = 10
 SESSIONS_SHOWN = 20
+TRIES_SHOWN = 5
 RATES_SHOWN = 200
 
 _FIGURES = text(
@@ -59,6 +63,10 @@ class UserFacts:
     keys: Sequence[ApiKey]
     activity: Sequence[AuditLine]
     """The latest deeds that were done to this account."""
+    has_factor: bool
+    passkeys: int
+    tries: Sequence[LoginHistory]
+    """The latest tries to sign in."""
 
 
 async def facts_of(session: AsyncSession, user_id: int, *, currency: str, now: datetime) -> UserFacts:
@@ -81,6 +89,9 @@ async def facts_of(session: AsyncSession, user_id: int, *, currency: str, now: d
         sessions=(await list_sessions(session, user_id, now=now))[:SESSIONS_SHOWN],
         keys=await list_keys(session, user_id),
         activity=(await find_audit_lines(session, AuditFilter(subject=f"user:{user_id}"), size=LATEST)).rows,
+        has_factor=await has_second_factor(session, user_id),
+        passkeys=len(await list_passkeys(session, user_id)),
+        tries=(await login_history(session, user_id, size=TRIES_SHOWN)).rows,
     )
 
 

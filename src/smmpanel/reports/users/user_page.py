@@ -1,6 +1,6 @@
 """`/staff/users/{id}`: one user, and what can be done about them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from http import HTTPStatus
@@ -13,7 +13,9 @@ from starlette.responses import Response
 from smmpanel.accounts.access import Permission, Viewer, known_permissions
 from smmpanel.accounts.current import FOR_STAFF
 from smmpanel.accounts.devices import ON, browser_in
-from smmpanel.accounts.models import LoginSession
+from smmpanel.accounts.finding import UserNotFoundError
+from smmpanel.accounts.login_history import Try, login_history, tries_shown
+from smmpanel.accounts.models import LoginSession, User
 from smmpanel.accounts.pages import ROLE_NAMES
 from smmpanel.accounts.permission_words import PERMISSION_WORDS
 from smmpanel.accounts.states import AccountState, Role
@@ -25,7 +27,7 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.ledger.pages import REASONS
 from smmpanel.reports.users.list_page import WAY, Looking
 from smmpanel.reports.users.reading import ORDERS_LOOKED_AT, UserFacts, facts_of
-from smmpanel.web.inputs import RowId
+from smmpanel.web.inputs import CleanText, RowId
 from smmpanel.web.languages import say
 from smmpanel.web.pages import page
 from smmpanel.web.transactions import CurrentPanel, Session
@@ -37,8 +39,12 @@ DEED_NAMES: Mapping[str, str] = {
     **PERMISSION_WORDS,
     "account.change_email": marked("E-mail address changed"),
     "account.change_password": marked("Password changed"),
+    "account.change_phone": marked("Phone number changed"),
+    "account.link_sign_in": marked("Sign-in of another site connected or disconnected"),
+    "account.passkey": marked("Passkey added or removed"),
     "account.rename": marked("User name changed"),
     "account.reset_password": marked("Password reset by mail"),
+    "account.second_factor": marked("Second factor changed"),
 }
 CHANGE_NAMES: Mapping[str, str] = {
     "amount": marked("Amount"),
@@ -49,6 +55,7 @@ CHANGE_NAMES: Mapping[str, str] = {
     "permissions": marked("Permissions"),
     "reason": marked("Reason"),
     "role": marked("Role"),
+    "second_factor": marked("Second factor"),
     "service": marked("Service"),
     "sessions_ended": marked("Sessions ended"),
     "signed_in_as": marked("Signed in as"),
@@ -87,6 +94,7 @@ class UserPage:
 
     facts: UserFacts
     devices: Mapping[int, str]
+    tries: Sequence[Try]
     typed: Typed
     key: str
     """Makes sending the form of the balance twice one change."""
@@ -108,12 +116,35 @@ class UserPage:
     """Amounts in the audit log are text."""
 
 
+@dataclass(frozen=True, slots=True)
+class UserSignInsPage:
+    """What reports/user_sign_ins.html receives."""
+
+    user_id: int
+    username: str
+    tries: Sequence[Try]
+    after: str | None
+
+
 @router.get(WAY + "/{user_id}")
 async def show_user(
     request: Request, panel: CurrentPanel, viewer: Looking, session: Session, user_id: RowId
 ) -> Response:
     """Show one user."""
     return await user_page(request, panel, viewer, session, user_id=user_id)
+
+
+@router.get(WAY + "/{user_id}/sign-ins")
+async def show_sign_ins(
+    request: Request, _viewer: Looking, session: Session, user_id: RowId, after: CleanText = ""
+) -> Response:
+    """Show all tries to sign in to an account, newest first."""
+    user = await session.get(User, user_id)
+    if user is None:
+        raise UserNotFoundError
+    found = await login_history(session, user_id, after=after or None)
+    shown = UserSignInsPage(user.id, user.username, tries_shown(request, found.rows), found.after)
+    return page(request, "reports/user_sign_ins.html", shown, fragment="rows")
 
 
 async def user_page(
@@ -126,6 +157,7 @@ async def user_page(
     shown = UserPage(
         facts=facts,
         devices={one.id: _device(request, one) for one in facts.sessions},
+        tries=tries_shown(request, facts.tries),
         typed=typed or Typed(),
         key=random_text(KEY_LENGTH),
         discount_typed=written(facts.discount),
