@@ -10,7 +10,7 @@ from making import assert_books, make_provider, make_service, staff
 from smmpanel.accounts.access import Permission
 from smmpanel.accounts.api_keys import list_keys, revoke_key
 from smmpanel.accounts.suspending import ban_user, reactivate_user, suspend_user
-from smmpanel.panel_api.limiting import KeyLimiter
+from smmpanel.web.key_limiting import KeyLimiter
 
 from .conftest import Client, Served
 

@@ -8,6 +8,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import Request
 
 from smmpanel.accounts.access import Permission, Viewer
+from smmpanel.accounts.api_keys import KEY_MARK
 from smmpanel.accounts.sessions import SignInNeededError, viewer_of_cookie, viewer_of_token
 from smmpanel.accounts.signing_in import Origin
 from smmpanel.kernel.errors import ForbiddenError, PanelError
@@ -18,6 +19,14 @@ from smmpanel.web.shell import keep_shell
 from smmpanel.web.transactions import panel_of
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="The access token from `/api/auth/login`.")
+
+
+class KeyNotEnoughError(ForbiddenError):
+    """An API key orders and reads; accounts, keys and deeds of staff take somebody who is signed in."""
+
+    code, message = "key_not_enough", "An API key may not do this. Sign in."
+
+
 BearerToken = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
@@ -28,6 +37,8 @@ async def signed_in(request: Request, bearer: BearerToken) -> Viewer:
     cookie = session_cookie(request)
     # Looked up in a transaction of its own: the handler's has not begun, so no request holds two connections.
     if bearer is not None:
+        if bearer.credentials.startswith(KEY_MARK):
+            raise KeyNotEnoughError
         async with panel.db.transaction() as session:
             viewer = await viewer_of_token(session, panel.vault, bearer.credentials, ip=ip, now=now)
     elif cookie is not None:

@@ -4,11 +4,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 
-from smmpanel.accounts.current import CurrentViewer
+from smmpanel.accounts.callers import CurrentCaller, spend_cap_of
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import ErrorBody, errors
 from smmpanel.api.order_forms import MassForm
 from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
 from smmpanel.ledger import balance_of
 from smmpanel.orders.mass import MASS_BYTES_MAX, read_csv, read_text
 from smmpanel.orders.mass_placing import MassLineResult, place_mass
@@ -47,11 +48,11 @@ class MassAnswer(BaseModel):
 
 @router.post(PATH, summary="Place many orders", responses=errors(401, 403, 413, 422))
 async def place_many(
-    request: Request, panel: CurrentPanel, session: Session, viewer: CurrentViewer, form: MassForm
+    request: Request, panel: CurrentPanel, session: Session, viewer: CurrentCaller, form: MassForm
 ) -> MassAnswer:
     """Place all lines that can be, or with `all_or_none` all of them or none, and say for each what became of it."""
     if (form.text is None) == (form.csv is None):
-        raise InvalidInputError(field="text", reason="or csv is needed, and only one of the two")
+        raise InvalidInputError(field="text", reason=marked("or csv is needed, and only one of the two"))
     lines = read_csv(form.csv) if form.csv is not None else read_text(form.text or "")
     done = await place_mass(
         session,
@@ -62,6 +63,8 @@ async def place_many(
         key=form.key,
         currency=panel.currency,
         now=panel.clock(),
+        api_key_id=viewer.api_key_id,
+        daily_cap=spend_cap_of(viewer),
     )
     balance = await balance_of(session, viewer.user_id, panel.currency)
     return MassAnswer(

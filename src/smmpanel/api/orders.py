@@ -1,5 +1,6 @@
 """`/api/orders`: placing orders, following them, and what their owners may do with them."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 
 from smmpanel.accounts.access import Viewer
-from smmpanel.accounts.current import CurrentViewer
+from smmpanel.accounts.callers import CurrentCaller, spend_cap_of
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
 from smmpanel.api.lists import After, Limit, Search
@@ -119,17 +120,24 @@ class Units(BaseModel):
 
 @router.post("", summary="Place an order", responses=errors(401, 402, 403, 409, 422))
 async def place(
-    request: Request, panel: CurrentPanel, session: Session, viewer: CurrentViewer, form: NewOrderForm
+    request: Request, panel: CurrentPanel, session: Session, viewer: CurrentCaller, form: NewOrderForm
 ) -> Placed:
     """Place an order and pay for it from the balance. Which fields it needs is told by the service's type."""
-    order = NewOrder(viewer.user_id, form.service_id, form.raw(), form.key)
+    order = NewOrder(
+        viewer.user_id,
+        form.service_id,
+        form.raw(),
+        form.key,
+        api_key_id=viewer.api_key_id,
+        daily_cap=spend_cap_of(viewer),
+    )
     return await _place(request, panel, session, viewer, order)
 
 
 @router.get("", summary="List orders", responses=errors(401, 403, 422))
 async def orders(
     session: Session,
-    viewer: CurrentViewer,
+    viewer: CurrentCaller,
     *,
     status: Tab = "all",
     service_id: RowId | None = None,
@@ -152,7 +160,7 @@ async def orders(
 @router.get("/history", summary="List orders by page number", responses=errors(401, 403, 422))
 async def history(
     session: Session,
-    viewer: CurrentViewer,
+    viewer: CurrentCaller,
     page: Annotated[int, Query(ge=1, le=PAGES_MAX)] = 1,
     limit: Limit = HISTORY_LIMIT,
     status: Tab = "all",
@@ -169,7 +177,7 @@ async def history(
 
 
 @router.get("/{order_id}", summary="One order", responses=errors(401, 403, 404, 422))
-async def order(session: Session, viewer: CurrentViewer, order_id: RowId) -> OrderDetail:
+async def order(session: Session, viewer: CurrentCaller, order_id: RowId) -> OrderDetail:
     """Return one of the own orders with what happened to it."""
     owner = as_owner(viewer)
     found = await order_for(session, owner, order_id)
@@ -177,7 +185,7 @@ async def order(session: Session, viewer: CurrentViewer, order_id: RowId) -> Ord
 
 
 @router.post("/{order_id}/refill", summary="Ask for a refill", responses=errors(401, 403, 404, 409, 422))
-async def refill(panel: CurrentPanel, session: Session, viewer: CurrentViewer, order_id: RowId) -> RefillAsked:
+async def refill(panel: CurrentPanel, session: Session, viewer: CurrentCaller, order_id: RowId) -> RefillAsked:
     """Ask for a completed order to be refilled, within the service's period."""
     made = await request_refill(session, viewer.user_id, order_id, panel.clock())
     return RefillAsked(refill_id=made.id, status=refill_word(made.state))
@@ -185,7 +193,7 @@ async def refill(panel: CurrentPanel, session: Session, viewer: CurrentViewer, o
 
 @router.post("/{order_id}/cancel", summary="Cancel an order", responses=errors(401, 403, 404, 409, 422))
 async def cancel(
-    request: Request, panel: CurrentPanel, session: Session, viewer: CurrentViewer, order_id: RowId
+    request: Request, panel: CurrentPanel, session: Session, viewer: CurrentCaller, order_id: RowId
 ) -> CancelAsked:
     """Cancel an order that was not sent yet, or ask for the cancellation of one that was."""
     answer = (await request_cancel(session, viewer.user_id, [order_id], panel.clock()))[order_id]
@@ -200,7 +208,7 @@ async def order_again(
     request: Request,
     panel: CurrentPanel,
     session: Session,
-    viewer: CurrentViewer,
+    viewer: CurrentCaller,
     order_id: RowId,
     *,
     form: ReorderForm | None = None,
@@ -208,40 +216,41 @@ async def order_again(
     """Place an old order's content as a new one, under today's terms and price; fields that are given replace the old."""
     form = form or ReorderForm()
     again = await reorder(session, viewer.user_id, order_id, form.raw(), key=form.key)
+    again = replace(again, api_key_id=viewer.api_key_id, daily_cap=spend_cap_of(viewer))
     return await _place(request, panel, session, viewer, again)
 
 
 @router.post("/{order_id}/link", summary="Change the link", responses=errors(401, 403, 404, 409, 422))
 async def change_link(
-    panel: CurrentPanel, session: Session, viewer: CurrentViewer, order_id: RowId, form: LinkForm
+    panel: CurrentPanel, session: Session, viewer: CurrentCaller, order_id: RowId, form: LinkForm
 ) -> LinkChanged:
     """Give an order that was not sent yet another link."""
     return LinkChanged(link=await edit_link(session, viewer.user_id, order_id, form.link, panel.clock()))
 
 
 @router.post("/{order_id}/drip/pause", summary="Pause a drip-feed", responses=errors(401, 403, 404, 409, 422))
-async def pause(session: Session, viewer: CurrentViewer, order_id: RowId) -> DripChanged:
+async def pause(session: Session, viewer: CurrentCaller, order_id: RowId) -> DripChanged:
     """Start no more runs until it is resumed."""
     await pause_drip(session, as_owner(viewer), order_id)
     return DripChanged()
 
 
 @router.post("/{order_id}/drip/resume", summary="Resume a drip-feed", responses=errors(401, 403, 404, 409, 422))
-async def resume(panel: CurrentPanel, session: Session, viewer: CurrentViewer, order_id: RowId) -> DripChanged:
+async def resume(panel: CurrentPanel, session: Session, viewer: CurrentCaller, order_id: RowId) -> DripChanged:
     """Go on with a paused drip-feed."""
     await resume_drip(session, as_owner(viewer), order_id, now=panel.clock())
     return DripChanged()
 
 
 @router.post("/{order_id}/drip/cancel", summary="Cancel the rest", responses=errors(401, 403, 404, 409, 422))
-async def cancel_rest(panel: CurrentPanel, session: Session, viewer: CurrentViewer, order_id: RowId) -> DripCanceled:
+async def cancel_rest(panel: CurrentPanel, session: Session, viewer: CurrentCaller, order_id: RowId) -> DripCanceled:
     """Start no more runs of a drip-feed and pay back what was held for them."""
     back = await cancel_drip_rest(session, as_owner(viewer), order_id, now=panel.clock())
     return DripCanceled(refunded=back.amount, currency=back.currency)
 
 
 @router.get("/{order_id}/stock", summary="What was bought", responses=errors(401, 403, 404, 422))
-async def stock(panel: CurrentPanel, session: Session, viewer: CurrentViewer, order_id: RowId) -> Units:
+async def stock(panel: CurrentPanel, session: Session, viewer: CurrentCaller, order_id: RowId) -> Units:
     """Return the units of an order of goods in stock."""
     found = await order_for(session, as_owner(viewer), order_id)
     if found.kind != OrderKind.STOCK:

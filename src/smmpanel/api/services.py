@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from smmpanel.accounts.current import CurrentViewer
+from smmpanel.accounts.callers import CurrentCaller
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
 from smmpanel.api.lists import AFTER, After, Limit, Search
@@ -71,7 +71,7 @@ class ServiceDetail(Service):
 async def services(
     panel: CurrentPanel,
     session: Session,
-    viewer: CurrentViewer,
+    viewer: CurrentCaller,
     *,
     search: Search = None,
     platform: Annotated[CleanText | None, Query(max_length=40, examples=["instagram"])] = None,
@@ -94,7 +94,7 @@ async def services(
 
 
 @router.get("/{service_id}", summary="One service", responses=errors(401, 403, 404, 422))
-async def service(panel: CurrentPanel, session: Session, viewer: CurrentViewer, service_id: RowId) -> ServiceDetail:
+async def service(panel: CurrentPanel, session: Session, viewer: CurrentCaller, service_id: RowId) -> ServiceDetail:
     """Return a service with the fields that an order of it has."""
     row = await service_for(session, viewer.user_id, service_id, panel.currency)
     service_type = SERVICE_TYPES[row.type]

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
-from smmpanel.accounts.current import CurrentViewer
+from smmpanel.accounts.callers import CurrentCaller
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
 from smmpanel.api.lists import AFTER, After, Limit
@@ -60,7 +60,7 @@ class Transactions(BaseModel):
 
 
 @router.get("/balance", summary="The own balance", responses=errors(401, 403))
-async def balance(panel: CurrentPanel, session: Session, viewer: CurrentViewer) -> Balance:
+async def balance(panel: CurrentPanel, session: Session, viewer: CurrentCaller) -> Balance:
     """Return what can be spent now."""
     free = await balance_of(session, viewer.user_id, panel.currency)
     held = await held_of(session, viewer.user_id, panel.currency)
@@ -69,7 +69,7 @@ async def balance(panel: CurrentPanel, session: Session, viewer: CurrentViewer) 
 
 @router.get("/transactions", summary="List transactions", responses=errors(401, 403, 422))
 async def transactions(
-    panel: CurrentPanel, session: Session, viewer: CurrentViewer, after: After = None, limit: Limit = PAGE_SIZE
+    panel: CurrentPanel, session: Session, viewer: CurrentCaller, after: After = None, limit: Limit = PAGE_SIZE
 ) -> Transactions:
     """Return what moved the wallet, newest first."""
     found = await statement(session, viewer.user_id, panel.currency, after=after, size=limit)
@@ -82,7 +82,7 @@ async def transactions(
     response_class=StreamingResponse,
     responses={**errors(401, 403), 200: {"content": {"text/csv": {"example": ",".join(CSV_COLUMNS)}}}},
 )
-async def transactions_csv(panel: CurrentPanel, viewer: CurrentViewer) -> StreamingResponse:
+async def transactions_csv(panel: CurrentPanel, viewer: CurrentCaller) -> StreamingResponse:
     """Return the whole history of the wallet, newest first, as a file for spreadsheets."""
     headers = {"Content-Disposition": 'attachment; filename="transactions.csv"'}
     return StreamingResponse(_csv(panel, viewer.user_id), media_type="text/csv; charset=utf-8", headers=headers)

@@ -15,7 +15,7 @@ from importlib.metadata import version
 
 import uvicorn
 import uvloop
-from fastapi import FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -59,6 +59,7 @@ from smmpanel.reports import staff as report_pages
 from smmpanel.reports import users as user_pages
 from smmpanel.web.assembling import SITE_NAME, install_web
 from smmpanel.web.assets import STATIC_PATH
+from smmpanel.web.customs import keep_customs
 from smmpanel.web.errors import render_json
 
 BACKLOG = 2048
@@ -145,14 +146,19 @@ def build_app(panel: Panel) -> "Front":
         redirect_slashes=False,
     )
     for router in ROUTERS:
-        app.include_router(router)
+        # Pages read the panel's customs with what stands around them.
+        app.include_router(router, dependencies=[Depends(keep_customs)] if _is_json(router) else None)
     renderers = {"/health": render_json, "/metrics": render_json}
     ways = {str(getattr(route, "path", "")) for router in ROUTERS for route in router.routes}
     install_web(app, panel, read_shell=read_shell, ways=ways, renderers=renderers, body_max=BODY_MAX)
     app.state.order_figures = OrderFigures()
     app.state.health = health.HealthCheck(panel)
     app.state.metrics = metrics.Metrics(panel)
-    return Front(app, panel_api_routes(panel), app.state.metrics.requests)
+    return Front(app, panel_api_routes(panel, app.state.key_limiter), app.state.metrics.requests)
+
+
+def _is_json(router: APIRouter) -> bool:
+    return any(str(getattr(route, "path", "")).startswith("/api/") for route in router.routes)
 
 
 class Front:

@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     api_burst: int = Field(120, ge=1)
     """Calls that one key may make at once, before the rate counts."""
 
+    cors_origins: str = Field("", pattern=r"^(\*|https?://[^\s/?#,]+(\s*,\s*https?://[^\s/?#,]+)*)?$")
+    """Comma-separated origins, such as `https://shop.example`, whose scripts may call the JSON API with a token or a key;
+    `*` are all, empty is none."""
+
     metrics_allow: str = "127.0.0.1,::1"
     """Comma-separated networks that may read `/metrics`."""
     metrics_token: SecretStr | None = None

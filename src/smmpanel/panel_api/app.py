@@ -20,11 +20,11 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.ledger import balance_of
 from smmpanel.panel_api import wording
 from smmpanel.panel_api.desk import AddCall, Caller, Desk
-from smmpanel.panel_api.limiting import KeyLimiter
 from smmpanel.panel_api.lists import ServiceLists
 from smmpanel.panel_api.reading import ClientGoneError, Fields, UnreadableCallError, id_or_none, read_call
 from smmpanel.panel_api.tasks import Tasks
 from smmpanel.web.addresses import TrustedProxies, client_address
+from smmpanel.web.key_limiting import KeyLimiter
 
 PATHS = ("/api/v2", "/api/v2/")
 CONTROL_FIELDS = {"key", "action", "service", "ref_id"}
@@ -32,20 +32,20 @@ CONTROL_FIELDS = {"key", "action", "service", "ref_id"}
 log = get_logger()
 
 
-def panel_api_routes(panel: Panel) -> list[Route]:
+def panel_api_routes(panel: Panel, limiter: KeyLimiter) -> list[Route]:
     """Return the routes of the reseller API, with and without a slash at the end: a redirect would lose the POST."""
-    api = PanelApi(panel)
+    api = PanelApi(panel, limiter)
     return [Route(path, endpoint=api) for path in PATHS]
 
 
 class PanelApi:
     """Reads a call, limits it, finds the action, answers."""
 
-    def __init__(self, panel: Panel) -> None:
+    def __init__(self, panel: Panel, limiter: KeyLimiter) -> None:
         self._panel = panel
         self._desk = Desk(panel)
         self._lists = ServiceLists(panel)
-        self._limiter = KeyLimiter(panel.settings.api_rate_per_minute, panel.settings.api_burst)
+        self._limiter = limiter
         self._trusted = TrustedProxies(panel.settings.networks(panel.settings.trusted_proxies))
         tasks = Tasks(panel)
         self._actions: Mapping[str, Callable[[KeyHolder, Fields], Awaitable[Any]]] = {

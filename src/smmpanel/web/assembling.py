@@ -8,8 +8,11 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.web.addresses import TrustedProxies
 from smmpanel.web.assets import STATIC_PATH, Assets
 from smmpanel.web.brand import Brand, theme_route
+from smmpanel.web.cors import ApiCors
+from smmpanel.web.customs import Customs
 from smmpanel.web.errors import Renderer, install_error_handlers
 from smmpanel.web.guards import InputGuard, LastCatch, SecurityHeaders
+from smmpanel.web.key_limiting import KeyLimiter
 from smmpanel.web.live import LiveHub
 from smmpanel.web.pages import Pages
 from smmpanel.web.shell import ShellReader, read_bare_shell
@@ -40,6 +43,8 @@ def install_web(
     app.state.brand = Brand(site_name)
     app.state.read_shell = read_shell
     app.state.live = LiveHub(panel)
+    app.state.customs = Customs()
+    app.state.key_limiter = KeyLimiter(panel.settings.api_rate_per_minute, panel.settings.api_burst)
     app.state.ways = frozenset(ways)
     app.mount(STATIC_PATH, assets)
     app.router.routes.append(theme_route())
@@ -47,4 +52,6 @@ def install_web(
     # The last one added stands outermost: even the answer to a failure carries the headers.
     app.add_middleware(InputGuard, body_max=body_max)
     app.add_middleware(LastCatch)
+    if origins := panel.settings.networks(panel.settings.cors_origins):
+        app.add_middleware(ApiCors, origins=origins)
     app.add_middleware(SecurityHeaders, over_https=panel.settings.secure_cookies)

@@ -30,7 +30,7 @@ def language_of(request: Request) -> str:
         or _offered(request, request.cookies.get(LANGUAGE_COOKIE))
         or _offered(request, getattr(request.state, "user_language", None))
         or accepted_language(request.headers.get("accept-language", ""), offered_languages(request))
-        or known_language(getattr(request.state, "panel_language", None))
+        or known_language(getattr(request.state, "panel_language", None) or request.app.state.customs.language)
         or SOURCE_LANGUAGE
     )
 

@@ -1,7 +1,8 @@
 """How many calls one key may make: counted in this process, before anything is looked up.
 
-A bucket per key holds `burst` calls and refills at `per_minute`. What is counted is the presented key's prefix, known or
-not, so that guessing is slowed like anything else. Each web process counts for itself: see docs/decisions/rate-limits.md.
+The reseller API and the JSON API count together. A bucket per key holds `burst` calls and refills at `per_minute`. What is
+counted is the presented key's prefix, known or not, so that guessing is slowed like anything else. Each web process counts
+for itself: see docs/decisions/rate-limits.md.
 """
 
 import time
