@@ -3,7 +3,10 @@
 import smmpanel.accounts.pruning
 import smmpanel.accounts.resetting
 import smmpanel.catalog.syncing
+import smmpanel.growth.commissions
 import smmpanel.growth.recounting_spends
+import smmpanel.growth.referral_telling
+import smmpanel.growth.referring
 import smmpanel.growth.spends
 import smmpanel.growth.telling_of_tiers
 import smmpanel.kernel.facts
