@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from smmpanel.kernel.i18n import translate
 from smmpanel.web.assets import Assets
 from smmpanel.web.charts import CHARTS
+from smmpanel.web.compiled import COMPILED
 from smmpanel.web.cookies import set_language_cookie
 from smmpanel.web.csrf import FORM_FIELD, csrf_token
 from smmpanel.web.formats import Formats
@@ -47,6 +48,7 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
             cache_size=-1,
+            bytecode_cache=COMPILED,
         )
         self.environment.globals.update(asset=assets.address, icon=self._icon, csrf_field=FORM_FIELD, **CHARTS)
 
