@@ -15,7 +15,7 @@ ALERT_NAMES: Mapping[str, str] = {
     "mail_not_set_up": marked("Mail is not set up"),
     "odd_order_reports": marked("Reports about orders that make no sense"),
     "order_accepted_late": marked("Accepted late: it may be delivered twice"),
-    "orders_unconfirmed": marked("Orders that nobody knows were taken"),
+    "orders_unconfirmed": marked("Unconfirmed orders"),
     "payment_message_differs": marked("A payment message came again with another content"),
     "payment_message_failing": marked("A payment message cannot be processed"),
     "payment_message_refused": marked("Payment messages that nobody signed"),

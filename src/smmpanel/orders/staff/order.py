@@ -76,6 +76,8 @@ class OrderPage:
     sees_users: bool
     sees_providers: bool
     sees_services: bool
+    decimal: type[Decimal] = Decimal
+    """For the terms, which hold amounts as text."""
 
 
 @dataclass(frozen=True, slots=True)
