@@ -28,6 +28,10 @@ import smmpanel.orders.telling
 import smmpanel.orders.timing
 import smmpanel.orders.tracking
 import smmpanel.orders.tracking_subscriptions
+import smmpanel.payments.expiring
+import smmpanel.payments.proving
+import smmpanel.payments.settling
+import smmpanel.payments.telling
 import smmpanel.providers.balances
 import smmpanel.providers.health
 import smmpanel.reports.counting  # noqa: F401

@@ -122,6 +122,7 @@ async def _apply_preset(
 ) -> tuple[str, str, bool, tuple[str, ...]]:
     import smmpanel.entrypoints.preset_parts  # noqa: F401 - what the sections of presets mean is known before one is read
     from smmpanel.catalog.markups import MARKUP_PERCENT
+    from smmpanel.payments.presets import connect_preset_methods
     from smmpanel.providers.presets import connect_preset_providers, load_preset, preset_names, take_preset_parts
 
     vault = _vault(settings)
@@ -147,6 +148,7 @@ async def _apply_preset(
             if is_new:
                 await take_preset_parts(session, panel, preset)
             connected = await connect_preset_providers(session, panel, preset, environ)
+            await connect_preset_methods(session, panel, preset.parts.get("payments"), environ)
         return currency, name, is_new, tuple(connected)
 
 

@@ -1,3 +1,4 @@
 """All modules that take a section of presets. Whoever reads a preset loads this before: a section that nobody knows is an error."""
 
-import smmpanel.growth.tier_presets  # noqa: F401
+import smmpanel.growth.tier_presets
+import smmpanel.payments.presets  # noqa: F401

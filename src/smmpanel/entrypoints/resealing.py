@@ -7,8 +7,8 @@ from sqlalchemy import text
 from smmpanel.catalog.resealing_stock import reseal_stock
 from smmpanel.kernel.errors import ConflictError
 from smmpanel.kernel.panel import Panel
-from smmpanel.payments.methods import reseal_method_secrets
 from smmpanel.kernel.public_ids import reseal_public_ids
+from smmpanel.payments.methods import reseal_method_secrets
 from smmpanel.providers.connecting import rotate_provider_keys
 
 _OTHERS = text(

@@ -54,6 +54,7 @@ CUSTOMER_NAV = (
         _ACCOUNT,
         (
             NavItem("/add-funds", marked("Add funds"), "wallet", keys="f"),
+            NavItem("/deposits", marked("Deposits"), "banknote"),
             NavItem("/statement", marked("Statement"), "receipt-text"),
             NavItem("/api-keys", marked("API"), "code-xml"),
         ),
@@ -76,11 +77,15 @@ class _StaffWay(NamedTuple):
 STAFF_WAYS = (
     _StaffWay("", NavItem("/staff", marked("Dashboard"), "layout-dashboard", keys="d"), None),
     _StaffWay("", NavItem("/staff/orders", marked("Orders"), "list-checks", keys="o"), Permission.ORDERS_VIEW),
+    _StaffWay("", NavItem("/staff/deposits", marked("Deposits"), "wallet", keys="m"), Permission.DEPOSITS_VIEW),
     _StaffWay("", NavItem("/staff/users", marked("Users"), "users", keys="u"), Permission.USERS_VIEW),
     _StaffWay("", NavItem("/staff/alerts", marked("Alerts"), "bell-ring", keys="a"), None),
     _StaffWay(_CATALOGUE, NavItem("/staff/services", marked("Services"), "tags", keys="s"), Permission.SERVICES_VIEW),
     _StaffWay(
         _CATALOGUE, NavItem("/staff/providers", marked("Providers"), "plug", keys="p"), Permission.PROVIDERS_VIEW
+    ),
+    _StaffWay(
+        _PANEL, NavItem("/staff/payment-methods", marked("Payment methods"), "credit-card"), Permission.GATEWAYS_VIEW
     ),
     _StaffWay(_PANEL, NavItem("/staff/books", marked("Books"), "scale", keys="b"), Permission.LEDGER_VIEW),
     _StaffWay(_PANEL, NavItem("/staff/jobs", marked("Jobs"), "cog", keys="j"), Permission.SETTINGS_VIEW),

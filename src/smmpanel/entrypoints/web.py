@@ -32,7 +32,20 @@ from smmpanel.accounts import (
     sign_up_pages,
 )
 from smmpanel.accounts import pages as account_pages
-from smmpanel.api import auth, docs, keys, mass_orders, orders, services, staff_orders, tiers, wallet
+from smmpanel.api import (
+    admin_deposits,
+    auth,
+    docs,
+    keys,
+    mass_orders,
+    orders,
+    payment,
+    payment_webhooks,
+    services,
+    staff_orders,
+    tiers,
+    wallet,
+)
 from smmpanel.catalog import pages as catalog_pages
 from smmpanel.catalog import staff as catalog_staff
 from smmpanel.content import pages as content_pages
@@ -54,6 +67,8 @@ from smmpanel.orders.pages import mass_order, new_order
 from smmpanel.orders.provider_figures import OrderFigures
 from smmpanel.panel_api import docs_page
 from smmpanel.panel_api.app import panel_api_routes
+from smmpanel.payments import pages as payment_pages
+from smmpanel.payments import staff as staff_payment_pages
 from smmpanel.reports import alert_page, jobs_page, landing_page, search_engines, search_page
 from smmpanel.reports import staff as report_pages
 from smmpanel.reports import users as user_pages
@@ -86,6 +101,8 @@ ROUTERS = (
     reset_pages.router,
     api_key_pages.router,
     money_pages.router,
+    *payment_pages.ROUTERS,
+    *staff_payment_pages.ROUTERS,
     notification_pages.router,
     profile_pages.router,
     security_pages.router,
@@ -103,7 +120,10 @@ ROUTERS = (
     mass_orders.router,
     wallet.router,
     tiers.router,
+    payment.router,
+    payment_webhooks.router,
     staff_orders.router,
+    admin_deposits.router,
     *catalog_pages.ROUTERS,
     *catalog_staff.ROUTERS,
     docs.router,
@@ -116,6 +136,7 @@ BODY_MAX = {
     new_order.PATH: new_order.BODY_MAX_BYTES,
     **catalog_staff.BODY_MAX,
     **panel_settings.BODY_MAX,
+    **payment_webhooks.BODY_MAX,
 }
 TAGS = [
     {"name": "Accounts", "description": "Signing up and in, the own account, its sessions and its password."},
@@ -127,7 +148,9 @@ TAGS = [
     },
     {"name": "Wallet", "description": "The own balance and what moved it."},
     {"name": "Tiers", "description": "The tier that what was spent has led to."},
+    {"name": "Payments", "description": "Paying in, what became of it, and where gateways tell of money."},
     {"name": "Staff: orders", "description": "All customers' orders; each deed takes a permission and is recorded."},
+    {"name": "Staff: deposits", "description": "All customers' deposits; approving and rejecting them."},
     {"name": "Running", "description": "How the panel is doing."},
 ]
 

@@ -1,7 +1,7 @@
-"""A customer's own money: the statement, its file for spreadsheets, and how to add funds."""
+"""A customer's own money: the statement and its file for spreadsheets. How to pay in is told by `payments.pages`."""
 
 import csv
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import StringIO
@@ -13,23 +13,17 @@ from starlette.responses import Response, StreamingResponse
 from smmpanel.accounts.current import FOR_MEMBERS, CurrentViewer
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import Money, plain
-from smmpanel.kernel.options import read_option
-from smmpanel.kernel.paging import PAGE_SIZE_MAX, Paged
+from smmpanel.kernel.paging import PAGE_SIZE_MAX
 from smmpanel.kernel.panel import Panel
 from smmpanel.ledger.posting import Reason
-from smmpanel.ledger.statements import StatementLine, balance_of, held_of, statement
+from smmpanel.ledger.statements import StatementLine, statement
 from smmpanel.web.inputs import CleanText
-from smmpanel.web.languages import language_of
 from smmpanel.web.pages import page
 from smmpanel.web.transactions import CurrentPanel, Session
 
 router = APIRouter(include_in_schema=False, dependencies=FOR_MEMBERS)
 
 ROWS = 25
-LATEST_CREDITS = 10
-LATEST_READ = 100
-"""The latest credits are looked for among this many movements."""
-TRANSFER_OPTION = "manual_transfer"
 CSV_COLUMNS = ("id", "date", "reason", "order", "amount", "balance_after", "currency", "note")
 REASONS = {
     Reason.ORDER_HOLD.value: marked("Order placed"),
@@ -70,16 +64,6 @@ class StatementPage:
     after: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class AddFundsPage:
-    """What ledger/add_funds.html receives; the owner's words as paragraphs of lines."""
-
-    balance: Money
-    held: Money
-    instructions: Sequence[str]
-    credits: Sequence[Movement]
-
-
 @router.get("/statement")
 async def show_statement(
     request: Request, panel: CurrentPanel, viewer: CurrentViewer, session: Session, after: CleanText = ""
@@ -96,32 +80,10 @@ async def send_statement(panel: CurrentPanel, viewer: CurrentViewer) -> Response
     return StreamingResponse(_csv(panel, viewer.user_id), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@router.get("/add-funds")
-async def show_add_funds(request: Request, panel: CurrentPanel, viewer: CurrentViewer, session: Session) -> Response:
-    """Show how to pay in, what is there, and what came in of late."""
-    words = await read_option(session, TRANSFER_OPTION, "")
-    latest: Paged[StatementLine] = await statement(session, viewer.user_id, panel.currency, size=LATEST_READ)
-    came_in = {Reason.DEPOSIT.value, Reason.ADJUSTMENT.value}
-    credited = [_movement(one) for one in latest.rows if one.reason in came_in and one.amount.amount > 0]
-    shown = AddFundsPage(
-        balance=await balance_of(session, viewer.user_id, panel.currency),
-        held=await held_of(session, viewer.user_id, panel.currency),
-        instructions=_lines_in(words, language_of(request)),
-        credits=credited[:LATEST_CREDITS],
-    )
-    return page(request, "ledger/add_funds.html", shown)
-
-
 @router.get("/parts/balance")
 async def show_balance(request: Request) -> Response:
     """Show the balance in the top bar anew; the frame has just been read."""
     return page(request, "ledger/balance.html")
-
-
-def _lines_in(words: object, language: str) -> list[str]:
-    # One text for everybody, or one for each language.
-    chosen = words.get(language) or words.get("en") or "" if isinstance(words, Mapping) else words
-    return [line.strip() for line in str(chosen).strip().splitlines()] if chosen else []
 
 
 def _movement(line: StatementLine) -> Movement:

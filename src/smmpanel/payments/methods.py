@@ -152,8 +152,10 @@ async def edit_method(
     method = await method_by(session, method_id, lock=True)
     before = _told(method)
     _apply(panel, method, terms)
-    new = {name for name, secret in secrets.items() if secret}
-    _seal(panel.vault, method, secrets_of(panel.vault, method), secrets, keep_old=keep_old_secrets)
+    kept = secrets_of(panel.vault, method)
+    new = {name for name, secret in secrets.items() if secret and kept.get(name, ())[:1] != (secret,)}
+    if new:
+        _seal(panel.vault, method, kept, secrets, keep_old=keep_old_secrets)
     if method.enabled:
         await _check(session, panel, method)
     await session.flush()

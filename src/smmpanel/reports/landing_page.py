@@ -15,7 +15,7 @@ from smmpanel.catalog.pages.looking import PUBLIC_OPTION, Line, Looker, lines_fo
 from smmpanel.catalog.pages.shelves import VISITOR, Tile, list_for, tiles
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.options import read_option
-from smmpanel.ledger.pages import TRANSFER_OPTION
+from smmpanel.payments.pages.add_funds import TRANSFER_OPTION
 from smmpanel.reports.landing import KeptFacts, LandingFacts, shown_services
 from smmpanel.web.pages import page
 from smmpanel.web.transactions import Session

@@ -42,7 +42,7 @@ from smmpanel.kernel.logging import configure_logging
 from smmpanel.kernel.options import write_option
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
-from smmpanel.ledger.pages import TRANSFER_OPTION
+from smmpanel.payments.pages.add_funds import TRANSFER_OPTION
 from smmpanel.providers.connecting import add_provider
 from smmpanel.providers.models import Provider
 from smmpanel.providers.presets import Preset, load_preset

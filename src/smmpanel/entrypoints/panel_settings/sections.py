@@ -16,8 +16,8 @@ from smmpanel.content.pages import TERMS_OPTION
 from smmpanel.entrypoints.shell import LANGUAGE_OPTION, LANGUAGES_OPTION, LINKS_OPTION, TIME_ZONE_OPTION
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.i18n import LANGUAGES, SOURCE_LANGUAGE, marked
-from smmpanel.ledger.pages import TRANSFER_OPTION
 from smmpanel.orders.rerouting import REFUSED_OPTION
+from smmpanel.payments.pages.add_funds import TRANSFER_OPTION
 from smmpanel.web.brand import ACCENT_OPTION, IS_HEX, NAME_OPTION
 
 NAME_MAX = 60

@@ -1,0 +1,89 @@
+"""`/staff/deposits`: all deposits by state, and the money that waits for somebody to look at it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from smmpanel.accounts.access import Permission, Viewer
+from smmpanel.accounts.current import FOR_STAFF, staff_with
+from smmpanel.kernel.i18n import marked
+from smmpanel.kernel.paging import Paged
+from smmpanel.payments.models import ReceiptState
+from smmpanel.payments.queries import (
+    SEARCH_MAX,
+    DepositFilter,
+    DepositLine,
+    ReceiptLine,
+    count_by_state,
+    deposits_page,
+    receipts_page,
+)
+from smmpanel.payments.words import REASON_WORDS, STATE_WORDS, TAB_WORDS, TABS
+from smmpanel.web.inputs import CleanText
+from smmpanel.web.pages import page
+from smmpanel.web.transactions import Session
+
+router = APIRouter(include_in_schema=False, dependencies=FOR_STAFF)
+
+PATH = "/staff/deposits"
+ROWS = 25
+COUNTED_MAX = 100
+REVIEW, DISMISSED = "review", "dismissed"
+Looking = Annotated[Viewer, Depends(staff_with(Permission.DEPOSITS_VIEW))]
+ALL_TABS: Mapping[str, str] = {
+    "": TAB_WORDS[""],
+    REVIEW: marked("In review"),
+    **{name: word for name, word in TAB_WORDS.items() if name},
+    DISMISSED: marked("Dismissed"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StaffDepositsPage:
+    """What payments/staff/deposits.html receives: deposits, or money that is nobody's yet."""
+
+    tab: str
+    search: str
+    deposits: Paged[DepositLine] | None
+    receipts: Paged[ReceiptLine] | None
+    counts: Mapping[str, int]
+    cursor: str
+    sees_users: bool
+    counted_max: int = COUNTED_MAX
+    tabs: Mapping[str, str] = field(default_factory=lambda: ALL_TABS)
+    words: Mapping[str, tuple[str, str]] = field(default_factory=lambda: STATE_WORDS)
+    reasons: Mapping[str, str] = field(default_factory=lambda: REASON_WORDS)
+
+
+@router.get(PATH)
+async def show_deposits(
+    request: Request,
+    viewer: Looking,
+    session: Session,
+    *,
+    status: CleanText = "",
+    q: CleanText = "",
+    after: CleanText = "",
+) -> Response:
+    """Show deposits, newest first."""
+    tab, typed = status if status in ALL_TABS else "", q.strip()[:SEARCH_MAX]
+    deposits, receipts = None, None
+    if tab in {REVIEW, DISMISSED}:
+        receipts = await receipts_page(session, ReceiptState(tab), after=after or None, size=ROWS)
+    else:
+        wanted = DepositFilter(states=TABS.get(tab, ()), search=typed)
+        deposits = await deposits_page(session, wanted, after=after or None, size=ROWS)
+    shown = StaffDepositsPage(
+        tab=tab,
+        search=typed,
+        deposits=deposits,
+        receipts=receipts,
+        counts=await count_by_state(session, most=COUNTED_MAX),
+        cursor=after,
+        sees_users=viewer.may(Permission.USERS_VIEW),
+    )
+    return page(request, "payments/staff/deposits.html", shown, fragment="rows")

@@ -1,0 +1,164 @@
+"""`/staff/deposits/{id}`: the whole story of a deposit; approving and rejecting it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from smmpanel.accounts.access import Permission, Viewer
+from smmpanel.accounts.current import FOR_STAFF, staff_with
+from smmpanel.kernel.errors import InvalidInputError, NotFoundError, PanelError
+from smmpanel.kernel.i18n import marked
+from smmpanel.kernel.ids import random_text
+from smmpanel.kernel.money import parse_amount
+from smmpanel.ledger.pages import REASONS
+from smmpanel.ledger.statements import TransferLine, transfers_for
+from smmpanel.payments.deciding import approve_deposit, reject_deposit
+from smmpanel.payments.models import Deposit, GatewayEvent, Receipt
+from smmpanel.payments.queries import deposit_line, story_of
+from smmpanel.payments.staff.deposit_list import PATH, Looking
+from smmpanel.payments.states import DepositState, moves
+from smmpanel.payments.words import OUTCOME_WORDS, REASON_WORDS, RECEIPT_WORDS, STATE_WORDS
+from smmpanel.web.errors import failure_of
+from smmpanel.web.forms import read_form
+from smmpanel.web.inputs import RowId
+from smmpanel.web.languages import say
+from smmpanel.web.pages import page
+from smmpanel.web.redirects import see_other
+from smmpanel.web.toasts import Toast, with_toast
+from smmpanel.web.transactions import CurrentPanel, Session
+
+router = APIRouter(include_in_schema=False, dependencies=FOR_STAFF)
+
+BODY_SHOWN_MAX = 4000
+KEY_LENGTH = 20
+APPROVED = marked("Deposit approved")
+REJECTED = marked("Deposit rejected")
+Settling = Annotated[Viewer, Depends(staff_with(Permission.DEPOSITS_SETTLE))]
+
+
+@dataclass(frozen=True, slots=True)
+class StaffDepositPage:
+    """What payments/staff/deposit.html receives."""
+
+    deposit: Deposit
+    method: str
+    username: str
+    events: Sequence[GatewayEvent]
+    bodies: Mapping[int, str]
+    receipts: Sequence[Receipt]
+    transfers: Sequence[TransferLine]
+    typed: Mapping[str, str]
+    errors: Mapping[str, str]
+    may_approve: bool
+    may_reject: bool
+    is_own: bool
+    sees_users: bool
+    sees_methods: bool
+    key: str
+    words: Mapping[str, tuple[str, str]] = field(default_factory=lambda: STATE_WORDS)
+    outcomes: Mapping[str, tuple[str, str]] = field(default_factory=lambda: OUTCOME_WORDS)
+    receipt_words: Mapping[str, tuple[str, str]] = field(default_factory=lambda: RECEIPT_WORDS)
+    reasons: Mapping[str, str] = field(default_factory=lambda: REASON_WORDS)
+    ledger_words: Mapping[str, str] = field(default_factory=lambda: REASONS)
+
+
+@router.get(PATH + "/{deposit_id}")
+async def show_deposit(request: Request, viewer: Looking, session: Session, deposit_id: RowId) -> Response:
+    """Show what is known of a deposit."""
+    return await _page(request, viewer, session, deposit_id)
+
+
+@router.post(PATH + "/{deposit_id}/approve")
+async def approve(
+    request: Request, panel: CurrentPanel, viewer: Settling, session: Session, deposit_id: RowId
+) -> Response:
+    """Credit what has arrived for it."""
+    form = await read_form(request)
+    try:
+        async with session.begin_nested():
+            await approve_deposit(
+                session,
+                deposit_id,
+                actor=viewer,
+                now=panel.clock(),
+                amount=_amount(form.get("amount", "")),
+                note=form.get("note", ""),
+                key=form.get("key", "")[:KEY_LENGTH] or random_text(KEY_LENGTH),
+            )
+    except NotFoundError:
+        raise
+    except PanelError as wrong:
+        return await _page(request, viewer, session, deposit_id, typed=form, wrong=wrong)
+    return with_toast(see_other(f"{PATH}/{deposit_id}"), Toast(say(request, APPROVED)))
+
+
+@router.post(PATH + "/{deposit_id}/reject")
+async def reject(
+    request: Request, panel: CurrentPanel, viewer: Settling, session: Session, deposit_id: RowId
+) -> Response:
+    """Say that nothing has arrived for it."""
+    form = await read_form(request)
+    try:
+        async with session.begin_nested():
+            await reject_deposit(session, deposit_id, actor=viewer, reason=form.get("reason", ""), now=panel.clock())
+    except NotFoundError:
+        raise
+    except PanelError as wrong:
+        return await _page(request, viewer, session, deposit_id, typed=form, wrong=wrong)
+    return with_toast(see_other(f"{PATH}/{deposit_id}"), Toast(say(request, REJECTED), kind="is-warn"))
+
+
+def _amount(typed: str) -> Decimal | None:
+    bare = "".join(typed.split())
+    return parse_amount(bare) if bare else None
+
+
+async def _page(
+    request: Request,
+    viewer: Viewer,
+    session: AsyncSession,
+    deposit_id: int,
+    *,
+    typed: Mapping[str, str] | None = None,
+    wrong: PanelError | None = None,
+) -> Response:
+    line = await deposit_line(session, deposit_id)
+    story = await story_of(session, deposit_id)
+    state, settles = DepositState(line.deposit.state), viewer.may(Permission.DEPOSITS_SETTLE)
+    is_own = line.deposit.user_id == viewer.user_id
+    rest = line.deposit.amount - line.deposit.received
+    first = {"amount": f"{rest.normalize():f}" if rest > 0 else "", "note": "", "reason": ""}
+    shown = StaffDepositPage(
+        deposit=line.deposit,
+        method=line.method,
+        username=line.username,
+        events=story.events,
+        bodies={one.id: one.body[:BODY_SHOWN_MAX].decode("utf-8", "replace") for one in story.events},
+        receipts=story.receipts,
+        transfers=await transfers_for(session, f"deposit:{deposit_id}"),
+        typed={**first, **(typed or {})},
+        errors=faults_of(request, wrong) if wrong else {},
+        may_approve=settles and not is_own and moves(state, DepositState.PAID),
+        may_reject=settles and not is_own and moves(state, DepositState.FAILED),
+        is_own=is_own,
+        sees_users=viewer.may(Permission.USERS_VIEW),
+        sees_methods=viewer.may(Permission.GATEWAYS_VIEW),
+        key=random_text(KEY_LENGTH),
+    )
+    status = wrong.status if wrong else HTTPStatus.OK
+    return page(request, "payments/staff/deposit.html", shown, status=status)
+
+
+def faults_of(request: Request, wrong: PanelError) -> dict[str, str]:
+    """Return what is wrong, by field, in the reader's language; what belongs to no field is under the empty name."""
+    if isinstance(wrong, InvalidInputError):
+        reason = say(request, str(wrong.fields["reason"]))
+        return {str(wrong.fields["field"]): reason[:1].upper() + reason[1:]}
+    return {"": failure_of(request, wrong).message}

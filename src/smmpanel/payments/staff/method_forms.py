@@ -1,0 +1,118 @@
+"""What staff type about a payment method: read from its form, and written into it."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
+from smmpanel.kernel.money import parse_amount
+from smmpanel.payments.methods import MethodTerms
+from smmpanel.payments.models import PaymentMethod
+from smmpanel.payments.policies import Policy
+from smmpanel.payments.protocol import Gateway
+
+NEEDED = marked("is needed")
+NOT_WHOLE = marked("must be a whole number")
+WHOLE_DIGITS_MAX = 9
+
+
+def terms_in(kind: type[Gateway], form: Mapping[str, str]) -> MethodTerms:
+    """Read a form; raises `InvalidInputError`."""
+    minimum = _amount(form, "minimum")
+    if minimum is None:
+        raise InvalidInputError(field="minimum", reason=NEEDED)
+    options = {
+        setting.name: _option(setting.kind, form.get(setting.name, ""))
+        for setting in kind.settings
+        if setting.kind != "secret"
+    }
+    return MethodTerms(
+        name=form.get("name", ""),
+        currency=form.get("currency", "").strip().upper(),
+        minimum=minimum,
+        maximum=_amount(form, "maximum"),
+        fee_percent=_amount(form, "fee_percent") or Decimal(0),
+        fee_fixed=_amount(form, "fee_fixed") or Decimal(0),
+        expires_minutes=_whole(form, "expires_minutes"),
+        options=options,
+        policy=Policy(
+            underpaid=form.get("underpaid", ""),
+            overpaid=form.get("overpaid", ""),
+            repeated=form.get("repeated", ""),
+            late_days=_whole(form, "late_days"),
+        ),
+        position=_whole(form, "position"),
+    )
+
+
+def secrets_in(kind: type[Gateway], form: Mapping[str, str]) -> dict[str, str]:
+    """Return the secrets that were typed; those that were left empty stay as they are."""
+    names = [setting.name for setting in kind.settings if setting.kind == "secret"]
+    return {name: form.get(name, "").strip() for name in names}
+
+
+def typed_of(method: PaymentMethod) -> dict[str, str]:
+    """Return what stands in the fields of a method."""
+    policy = Policy.of(method.policy)
+    fixed: dict[str, Any] = {
+        "name": method.name,
+        "currency": method.currency,
+        "minimum": method.minimum,
+        "maximum": method.maximum,
+        "fee_percent": method.fee_percent,
+        "fee_fixed": method.fee_fixed,
+        "expires_minutes": method.expires_minutes,
+        "position": method.position,
+        "underpaid": policy.underpaid,
+        "overpaid": policy.overpaid,
+        "repeated": policy.repeated,
+        "late_days": policy.late_days,
+    }
+    return {name: _written(value) for name, value in {**method.options, **fixed}.items()}
+
+
+def new_typed(kind: type[Gateway], *, name: str, currency: str, prefix: str) -> dict[str, str]:
+    """Return what stands in the fields of a method that is new."""
+    policy = Policy()
+    only = sorted(kind.currencies)
+    return {
+        **{setting.name: setting.default for setting in kind.settings if setting.kind != "secret"},
+        "memo_prefix": prefix,
+        "name": name,
+        "currency": currency if not only or currency in only else only[0],
+        "minimum": "",
+        "maximum": "",
+        "fee_percent": "0",
+        "fee_fixed": "0",
+        "expires_minutes": str(kind.expires_minutes),
+        "position": "0",
+        "underpaid": policy.underpaid,
+        "overpaid": policy.overpaid,
+        "repeated": policy.repeated,
+        "late_days": str(policy.late_days),
+    }
+
+
+def _option(kind: str, typed: str) -> str:
+    return typed.replace("\r\n", "\n").strip() if kind == "lines" else " ".join(typed.split())
+
+
+def _amount(form: Mapping[str, str], name: str) -> Decimal | None:
+    typed = "".join(form.get(name, "").split()).replace("%", "")
+    if "," in typed and "." not in typed and typed.count(",") == 1:
+        typed = typed.replace(",", ".")
+    return parse_amount(typed, field=name) if typed else None
+
+
+def _whole(form: Mapping[str, str], name: str) -> int:
+    typed = form.get(name, "").strip() or "0"
+    if not (typed.isascii() and typed.isdigit() and len(typed) <= WHOLE_DIGITS_MAX):
+        raise InvalidInputError(field=name, reason=NOT_WHOLE)
+    return int(typed)
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
