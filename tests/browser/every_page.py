@@ -72,5 +72,9 @@ EVERY_PAGE = (
     Shown("staff-users", "/staff/users", ADMIN),
     Shown("staff-user", "/staff/users", ADMIN, first_link="a[data-row-link]"),
     Shown("staff-user-sign-ins", "/staff/users/1/sign-ins", ADMIN),
+    Shown("tiers", "/tiers", CUSTOMER),
+    Shown("staff-tiers", "/staff/tiers", ADMIN),
+    Shown("staff-tier-new", "/staff/tiers/new", ADMIN),
+    Shown("staff-tier", "/staff/tiers", ADMIN, first_link="a[data-row-link]"),
     Shown("not-found", "/no-such-page", VISITOR, status=404),
 )

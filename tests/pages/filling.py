@@ -117,5 +117,6 @@ IDS = {
     "category_id": "SELECT id FROM categories ORDER BY id LIMIT 1",
     "provider_id": "SELECT id FROM providers ORDER BY id LIMIT 1",
     "notification_id": "SELECT min(id) FROM notifications",
+    "tier_id": "SELECT max(id) FROM tiers",
     "transfer_id": "SELECT max(id) FROM ledger_transfers",
 }

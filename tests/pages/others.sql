@@ -59,3 +59,10 @@ INSERT INTO procrastinate_jobs (queue_name, task_name, status, attempts, args)
 SELECT 'chores', 'orders.timing.measure_services', 'failed', 3, '{}' FROM numbers;
 
 ANALYZE;
+
+INSERT INTO tiers (name, icon, min_spent, discount, benefits)
+SELECT 'Level ' || i, repeat('*', i), (i - 1) * 100, (i - 1) * 2, '["{discount} less"]' FROM generate_series(1, 4) AS i;
+INSERT INTO user_spends (user_id, spent, tier_id, tier_level, discount)
+SELECT u.id, 150, t.id, 1, t.discount FROM users u, tiers t WHERE t.min_spent = 100;
+INSERT INTO user_discounts (user_id, percent, tier_percent) SELECT user_id, 0, discount FROM user_spends
+    ON CONFLICT (user_id) DO UPDATE SET tier_percent = excluded.tier_percent;

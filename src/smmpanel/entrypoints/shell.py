@@ -10,10 +10,11 @@ from sqlalchemy.engine import RowMapping
 from starlette.requests import Request
 
 from smmpanel.accounts.access import Permission, Viewer
+from smmpanel.growth.tiers import SPENT, TIERS, read_tiers, standing_among
 from smmpanel.kernel.i18n import marked
 from smmpanel.web.brand import OPTIONS as BRAND_OPTIONS
 from smmpanel.web.brand import brand_of
-from smmpanel.web.shell import NavGroup, NavItem, Person, Shell
+from smmpanel.web.shell import NavGroup, NavItem, Person, Shell, TierMark
 from smmpanel.web.transactions import panel_of
 
 LANGUAGE_OPTION = "language"
@@ -28,7 +29,7 @@ _CATALOGUE = marked("Catalogue")
 _ACCOUNT = marked("Account")
 _PANEL = marked("Panel")
 
-# icons: bell-ring circle-plus code-xml cog droplets layers layout-dashboard list-checks plug receipt-text
+# icons: award bell-ring circle-plus code-xml cog droplets layers layout-dashboard list-checks plug receipt-text
 # icons: refresh-ccw repeat scale scroll-text settings shield star tags trending-up users wallet
 CUSTOMER_NAV = (
     NavGroup(
@@ -81,6 +82,7 @@ STAFF_WAYS = (
     _StaffWay("", NavItem("/staff/users", marked("Users"), "users", keys="u"), Permission.USERS_VIEW),
     _StaffWay("", NavItem("/staff/alerts", marked("Alerts"), "bell-ring", keys="a"), None),
     _StaffWay(_CATALOGUE, NavItem("/staff/services", marked("Services"), "tags", keys="s"), Permission.SERVICES_VIEW),
+    _StaffWay(_CATALOGUE, NavItem("/staff/tiers", marked("Tiers"), "award"), Permission.SETTINGS_VIEW),
     _StaffWay(
         _CATALOGUE, NavItem("/staff/providers", marked("Providers"), "plug", keys="p"), Permission.PROVIDERS_VIEW
     ),
@@ -104,7 +106,8 @@ _FOR_CUSTOMER = text(
 SELECT {_OPTIONS},
        (SELECT balance FROM ledger_accounts
          WHERE owner_id = :user AND kind = 'wallet' AND currency = :currency) AS balance,
-       (SELECT count(*) FROM (SELECT FROM notifications WHERE user_id = :user AND read_at IS NULL LIMIT :most) n) AS unread
+       (SELECT count(*) FROM (SELECT FROM notifications WHERE user_id = :user AND read_at IS NULL LIMIT :most) n) AS unread,
+       {TIERS} AS tiers, {SPENT} AS spent
 """
 )
 _FOR_STAFF = text(
@@ -145,9 +148,27 @@ async def read_shell(request: Request, viewer: Viewer | None) -> Shell:
         [replace(group, items=_existing(group.items, ways)) for group in CUSTOMER_NAV],
         _existing(CUSTOMER_TABS, ways),
         balance=row["balance"] if row["balance"] is not None else _ZERO,
+        tier=_tier(row),
         unread=row["unread"],
         links=links,
         ways=ways,
+    )
+
+
+def _tier(row: RowMapping) -> TierMark | None:
+    standing = standing_among(read_tiers(row["tiers"]), row["spent"])
+    tier, following = standing.tier, standing.next
+    if tier is None:
+        return None
+    mark = TierMark(tier.name, tier.shown_icon, tier.discount)
+    if following is None:
+        return mark
+    return replace(
+        mark,
+        next_name=following.name,
+        next_discount=following.discount,
+        remaining=standing.remaining,
+        progress=standing.progress_percent,
     )
 
 

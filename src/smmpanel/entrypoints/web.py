@@ -54,6 +54,7 @@ from smmpanel.entrypoints.endings import CommandError, ExitCode
 from smmpanel.entrypoints.opening import open_panel
 from smmpanel.entrypoints.running import run_process
 from smmpanel.entrypoints.shell import read_shell
+from smmpanel.growth import tier_pages, tier_staff
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
@@ -104,6 +105,8 @@ ROUTERS = (
     *payment_pages.ROUTERS,
     *staff_payment_pages.ROUTERS,
     notification_pages.router,
+    tier_pages.router,
+    tier_staff.router,
     profile_pages.router,
     security_pages.router,
     second_factor_pages.router,

@@ -55,6 +55,22 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class TierMark:
+    """The tier of whoever is signed in, and how far the next one is."""
+
+    name: str
+    icon: str
+    discount: Decimal
+    """In percent of list prices."""
+    next_name: str = ""
+    """Empty at the top; then nothing remains, and all of the way is done."""
+    next_discount: Decimal = Decimal(0)
+    remaining: Decimal = Decimal(0)
+    progress: int = 100
+    """In percent of what the next tier takes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Shell:
     """The frame of one page for one reader."""
 
@@ -65,6 +81,8 @@ class Shell:
     tabs: Sequence[NavItem] = ()
     """The four places of the bar at the bottom of a phone; the fifth is the menu."""
     balance: Decimal | None = None
+    tier: TierMark | None = None
+    """Of customers, on panels that have tiers."""
     unread: int = 0
     links: dict[str, str] = field(default_factory=dict)
     """Addresses outside the panel that its owner set, such as `support`."""

@@ -32,6 +32,8 @@ class Summary:
     per_run: int | None
     runs: int | None
     discount_percent: Decimal
+    discount_from: str
+    """Whose it is: the customer's `own`, or their `tier`'s."""
     discount: Decimal | None
     charge: Decimal | None
     after: Decimal | None
@@ -102,6 +104,7 @@ def _said(found: Estimate, *, problem: str, short: bool, running: int | None, fa
         per_run=None if found.runs is None or found.quantity is None else found.quantity // found.runs,
         runs=found.runs,
         discount_percent=Decimal(0) if own else terms.discount_percent,
+        discount_from=terms.discount_from,
         discount=discount,
         charge=found.charge,
         after=found.after,

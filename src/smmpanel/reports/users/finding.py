@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.states import AccountState, Role
+from smmpanel.growth.tiers import TierView
 from smmpanel.kernel.paging import Paged, key_from, paged
 from smmpanel.web.inputs import ROW_ID_MAX
 
@@ -46,6 +47,8 @@ class FoundUser:
     has_more: bool
     """Whether there are more orders than were looked at."""
     last_seen_at: datetime | None
+    tier: str | None
+    """The name of their tier."""
 
 
 # A drip-feed's charge stands on the order that the customer placed, and what is paid back on its runs.
@@ -62,13 +65,21 @@ SELECT greatest((SELECT max(few.last_seen_at) FROM (SELECT last_seen_at FROM log
 """
 _PAGE = f"""
 SELECT u.id, u.username, u.email, u.role, u.state, u.created_at, coalesce(w.balance, 0) AS balance,
-       worth.orders, worth.spent, worth.has_more, seen.last_seen_at
+       worth.orders, worth.spent, worth.has_more, seen.last_seen_at, tier.name AS tier
   FROM (SELECT u.* FROM users u WHERE {{where}} ORDER BY u.id DESC LIMIT :size) u
   LEFT JOIN ledger_accounts w ON w.owner_id = u.id AND w.kind = 'wallet' AND w.currency = :currency
  CROSS JOIN LATERAL ({WORTH.format(user="u.id")}) worth
  CROSS JOIN LATERAL ({SEEN.format(user="u.id")}) seen
+  LEFT JOIN user_spends counted ON counted.user_id = u.id
+  LEFT JOIN LATERAL (SELECT t.name FROM tiers t WHERE t.min_spent <= coalesce(counted.spent, 0)
+                      ORDER BY t.min_spent DESC LIMIT 1) tier ON true
  ORDER BY u.id DESC
 """
+_IN_TIER = "EXISTS (SELECT FROM user_spends s WHERE s.user_id = u.id AND s.tier_id = :tier)"
+# Whoever has spent nothing has no row, and stands in the lowest tier.
+_IN_LOWEST_TIER = (
+    "NOT EXISTS (SELECT FROM user_spends s JOIN tiers t ON t.id = s.tier_id WHERE s.user_id = u.id AND t.min_spent > 0)"
+)
 _SEARCH = text(
     "(SELECT id FROM users WHERE lower(username) LIKE :beginning ORDER BY lower(username) USING ~<~ LIMIT :most)"
     " UNION (SELECT id FROM users WHERE lower(email) LIKE :beginning ORDER BY lower(email) USING ~<~ LIMIT :most)"
@@ -82,11 +93,21 @@ _COUNTS = text(
 
 
 async def find_users(
-    session: AsyncSession, *, tab: str, search: str, currency: str, after: str | None, size: int
+    session: AsyncSession,
+    *,
+    tab: str,
+    search: str,
+    currency: str,
+    after: str | None,
+    size: int,
+    tier: TierView | None = None,
 ) -> Paged[FoundUser]:
     """Return a page of users, newest first. The caller holds `users.view`."""
     given: dict[str, Any] = {"size": size + 1, "currency": currency, "looked_at": ORDERS_LOOKED_AT}
     conditions = [TABS[tab]] if tab in TABS else []
+    if tier is not None:
+        given["tier"] = tier.id
+        conditions.append(_IN_TIER if tier.level else _IN_LOWEST_TIER)
     if search:
         given["ids"] = await _searched(session, search)
         conditions.append("u.id = ANY(CAST(:ids AS bigint[]))")

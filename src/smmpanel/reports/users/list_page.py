@@ -12,6 +12,7 @@ from smmpanel.accounts.access import Permission, Viewer
 from smmpanel.accounts.current import FOR_STAFF, staff_with
 from smmpanel.accounts.pages import ROLE_NAMES
 from smmpanel.accounts.states import Role
+from smmpanel.growth.tiers import TierView, all_tiers
 from smmpanel.kernel.i18n import marked
 from smmpanel.reports.users.finding import COUNTED_MAX, ORDERS_LOOKED_AT, TABS, FoundUser, find_users, tab_counts
 from smmpanel.web.inputs import CleanText
@@ -42,6 +43,9 @@ class UserListPage:
     tab: str
     search: str
     counts: Mapping[str, int]
+    tiers: Sequence[TierView]
+    tier: TierView | None
+    """The one whose users are shown; `None` for all."""
     counted_max: int = COUNTED_MAX
     looked_at: int = ORDERS_LOOKED_AT
     tabs: Mapping[str, str] = field(default_factory=lambda: TAB_NAMES)
@@ -57,10 +61,15 @@ async def show_users(
     *,
     q: CleanText = "",
     state: CleanText = "",
+    tier: CleanText = "",
     after: CleanText = "",
 ) -> Response:
     """Show users, newest first."""
     tab, search = state if state in TABS else "", q.strip()[:TYPED_MAX]
-    found = await find_users(session, tab=tab, search=search, currency=panel.currency, after=after or None, size=ROWS)
-    shown = UserListPage(found.rows, found.after, tab, search, await tab_counts(session))
+    tiers = await all_tiers(session)
+    wanted = next((one for one in tiers if str(one.id) == tier), None)
+    found = await find_users(
+        session, tab=tab, search=search, currency=panel.currency, after=after or None, size=ROWS, tier=wanted
+    )
+    shown = UserListPage(found.rows, found.after, tab, search, await tab_counts(session), tiers, wanted)
     return page(request, "reports/users.html", shown, fragment="rows")

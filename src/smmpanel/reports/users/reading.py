@@ -19,6 +19,7 @@ from smmpanel.accounts.passkeys import list_passkeys
 from smmpanel.accounts.sessions import list_sessions
 from smmpanel.catalog.models import CustomRate, Service
 from smmpanel.catalog.user_prices import discount_of
+from smmpanel.growth.tiers import Standing, standing_of
 from smmpanel.kernel.money import Money
 from smmpanel.ledger.statements import StatementLine, balance_of, held_of, statement
 from smmpanel.reports.users.finding import SEEN, WORTH
@@ -56,6 +57,8 @@ class UserFacts:
     """Whether there are more orders than were looked at."""
     last_seen_at: datetime | None
     discount: Decimal
+    """Their own."""
+    standing: Standing
     rates: Sequence[OwnRate]
     lines: Sequence[StatementLine]
     sessions: Sequence[LoginSession]
@@ -84,6 +87,7 @@ async def facts_of(session: AsyncSession, user_id: int, *, currency: str, now: d
         has_more=figures.has_more,
         last_seen_at=figures.last_seen_at,
         discount=await discount_of(session, user_id),
+        standing=(await standing_of(session, user_id))[0],
         rates=await _rates(session, user_id),
         lines=(await statement(session, user_id, currency, size=LATEST)).rows,
         sessions=(await list_sessions(session, user_id, now=now))[:SESSIONS_SHOWN],
