@@ -54,9 +54,9 @@ async def client(app):
 
 
 @pytest.fixture
-async def mai(client):
+async def mai(client, panel):
     answer = await client.post("/api/auth/register", json=MAI)
-    return answer.json()["user_id"]
+    return panel.public_ids.number_of("user", answer.json()["user_id"])
 
 
 async def log_in(client, **more):
@@ -70,8 +70,8 @@ def bearer(answer):
     return {"authorization": f"Bearer {answer.json()['access_token']}"}
 
 
-async def test_registering_and_signing_in_as_documented(client):
-    made = await client.post("/api/auth/register", json={**MAI, "referral_code": "HOMEM123"})
+async def test_registering_and_signing_in_as_documented(client, panel):
+    made = await client.post("/api/auth/register", json=MAI)
     assert (made.status_code, made.json()) == (
         200,
         {"success": True, "user_id": made.json()["user_id"], "message": "The account is ready."},
@@ -84,14 +84,19 @@ async def test_registering_and_signing_in_as_documented(client):
     assert (body["success"], body["token_type"], body["expires_in"]) == (True, "bearer", 1800)
     assert body["user"] == {
         "id": made.json()["user_id"],
+        "number": panel.public_ids.number_of("user", made.json()["user_id"]),
         "username": "mai",
         "email": "mai@example.com",
         "role": "customer",
         "language": "en",
+        "time_zone": "UTC",
+        "balance": 0,
+        "currency": "USD",
+        "tier": None,
     }
     assert answer.headers["cache-control"] == "no-store"
     assert "set-cookie" not in answer.headers
-    assert (await client.get("/api/auth/me", headers=bearer(answer))).json() == body["user"]
+    assert (await client.get("/api/auth/me", headers=bearer(answer))).json() == {**body["user"], "success": True}
 
 
 async def test_who_registers_in_vietnamese_is_answered_so_and_stays_so(client):

@@ -1,5 +1,6 @@
 """API keys at the JSON API: what they open, what they do not, and their limits."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import httpx
@@ -121,8 +122,8 @@ async def test_a_suspended_owner_is_refused(db, http, panel, me, key_for):
 
 async def test_a_key_that_calls_too_often_waits(panel, me, key_for):
     _, text = await key_for(me)
-    app = build_app(panel)
-    app.app.state.key_limiter._burst = 2.0
+    slow = panel.settings.model_copy(update={"api_rate_per_minute": 1, "api_burst": 2})
+    app = build_app(replace(panel, settings=slow))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://panel.example") as http:
         answers = [await http.get("/api/user/balance", headers=bearer(text)) for _ in range(3)]
 

@@ -42,19 +42,21 @@ async def an_order(db, who, service_id, status=S.PENDING, **known):
 # Placing --------------------------------------------------------------------------------------------------------------
 
 
-async def test_an_order_is_placed_and_paid(me, service, db):
+async def test_an_order_is_placed_and_paid(me, service, db, panel):
     one = await service(rate="2", cost="0.1")
     async with db.transaction() as session:
         await session.execute(text("INSERT INTO user_discounts (user_id, percent) VALUES (:id, 5)"), {"id": me.user_id})
 
-    answer = await me.post("/api/orders", service_id=one, link=LINK, quantity=1250, note="ignored")
+    answer = await me.post("/api/orders", service_id=one, link=LINK, quantity=1250, note="  Optional note ")
 
     body = answer.json()
     assert (answer.status_code, body) == (
         200,
         {
             "success": True,
-            "order_id": body["order_id"],
+            "order_id": panel.public_ids.uuid_of("order", body["number"]),
+            "number": body["number"],
+            "reference": panel.public_ids.reference_of("order", body["number"]),
             "price_breakdown": {"base_price": 2.5, "discount": 0.125, "final_price": 2.375},
             "new_balance": 97.625,
             "currency": "USD",
@@ -62,7 +64,7 @@ async def test_an_order_is_placed_and_paid(me, service, db):
             "message": "The order has been placed and is being processed.",
         },
     )
-    order = await order_row(db, body["order_id"])
+    order = await order_row(db, body["number"])
     assert (order.user_id, order.quantity, order.link, order.api_key_id) == (me.user_id, 1250, LINK, None)
     await assert_books(db)
 
@@ -83,7 +85,7 @@ async def test_the_message_is_in_the_readers_language(me, service, http):
 
     answer = await http.post("/api/orders?lang=vi", json=form, headers=me.headers)
 
-    assert answer.json()["message"] == "Đơn hàng đã được tạo và đang xử lý."
+    assert answer.json()["message"] == "Đơn hàng đã được tạo và đang xử lý"
 
 
 def test_the_form_has_the_fields_of_all_types():
@@ -98,7 +100,7 @@ async def test_lines_are_text_or_a_list(me, service, db, comments):
 
     body = (await me.post("/api/orders", service_id=one, link=LINK, comments=comments)).json()
 
-    order = await order_row(db, body["order_id"])
+    order = await order_row(db, body["number"])
     assert (order.quantity, order.fields) == (3, {"comments": "one\ntwo\nthree"})
 
 
@@ -106,7 +108,7 @@ async def test_lines_are_text_or_a_list(me, service, db, comments):
 async def test_numbers_may_be_text(me, service, db, quantity):
     body = (await me.post("/api/orders", service_id=await service(), link=LINK, quantity=quantity)).json()
 
-    assert (await order_row(db, body["order_id"])).quantity == 1000
+    assert (await order_row(db, body["number"])).quantity == 1000
 
 
 async def test_a_subscription_and_a_drip_feed(me, service):
@@ -195,7 +197,7 @@ async def test_a_balance_for_one_and_sixteen_at_once(member, service, db):
 # Reading --------------------------------------------------------------------------------------------------------------
 
 
-async def test_an_order_in_full(me, service, db):
+async def test_an_order_in_full(me, service, db, panel):
     one = await an_order(db, me, await service(), S.PARTIAL, start_count=100, remains=250)
 
     body = (await me.get(f"/api/orders/{one}")).json()
@@ -203,7 +205,9 @@ async def test_an_order_in_full(me, service, db):
     timeline, shown = body.pop("timeline"), dict(body)
     assert shown == {
         "success": True,
-        "id": one,
+        "id": panel.public_ids.uuid_of("order", one),
+        "number": one,
+        "reference": panel.public_ids.reference_of("order", one),
         "service_id": body["service_id"],
         "service_name": body["service_name"],
         "link": LINK,
@@ -221,6 +225,7 @@ async def test_an_order_in_full(me, service, db):
         "drip": None,
         "created_at": body["created_at"],
         "finished_at": body["finished_at"],
+        "note": None,
         "fields": {},
     }
     told = [(entry["kind"], entry["before"], entry["after"]) for entry in timeline]
@@ -245,12 +250,18 @@ async def test_lists_filters_and_pages(me, other, service, db):
     async def ids(**query):
         answer = await me.get("/api/orders", **query)
         assert answer.status_code == 200
-        return [order["id"] for order in answer.json()["data"]]
+        return [order["number"] for order in answer.json()["data"]]
 
     first = (await me.get("/api/orders", limit=3)).json()
     rest = (await me.get("/api/orders", limit=3, after=first["after"])).json()
-    assert [order["id"] for order in first["data"] + rest["data"]] == mine
+    assert [order["number"] for order in first["data"] + rest["data"]] == mine
     assert rest["after"] is None
+    assert rest["pagination"] == {"total": 4, "page": 1, "limit": 3, "total_pages": 2}
+    assert await ids(limit=3, page=2) == mine[3:]
+    assert await ids(sort="created_at") == mine[::-1]
+    assert await ids(sort="created_at", limit=2, page=2) == mine[::-1][2:]
+    oldest = (await me.get("/api/orders", sort="created_at", limit=2)).json()
+    assert await ids(sort="created_at", limit=2, after=oldest["after"]) == mine[::-1][2:]
     assert await ids(status="completed") == [done]
     assert await ids(status="canceled") == []
     assert await ids(service_id=two) == mine[:3]
@@ -272,22 +283,61 @@ async def test_history_by_page_number(me, other, service, db):
         return answer.json()
 
     pages = [await page(page=number, limit=2) for number in (1, 2, 3, 4)]
-    assert [order["id"] for one_page in pages for order in one_page["data"]] == newest_first
+    assert [order["number"] for one_page in pages for order in one_page["data"]] == newest_first
     assert pages[1]["pagination"] == {"total": 6, "page": 2, "limit": 2, "total_pages": 3}
     completed = await page(status="completed")
     assert completed["pagination"] == {"total": 1, "page": 1, "limit": 20, "total_pages": 1}
     row = completed["data"][0]
-    assert (row["id"], row["price"], row["status"], row["progress"]) == (done, 1, "completed", 100)
-    assert (await page(status="pending", page=2, limit=3))["data"][0]["id"] == made[1]
+    assert (row["number"], row["price"], row["status"], row["progress"]) == (done, 1, "completed", 100)
+    assert (await page(status="pending", page=2, limit=3))["data"][0]["number"] == made[1]
     assert (await page(status="partial"))["pagination"]["total_pages"] == 0
 
 
-@pytest.mark.parametrize("path", ["/api/orders", "/api/orders/history"])
-@pytest.mark.parametrize("query", [{"status": "lost"}, {"limit": 0}, {"page": 0}, {"after": "?"}])
+@pytest.mark.parametrize("path", ["/api/orders", "/api/orders/history", "/api/user/orders"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"status": "lost"},
+        {"limit": 0},
+        {"limit": 101},
+        {"page": 0},
+        {"after": "?"},
+        {"sort": "price"},
+        {"parent_id": "x"},
+    ],
+)
 async def test_what_cannot_be_asked(me, path, query):
-    ignored = ("page" in query) == (path == "/api/orders") and not {"status", "limit"} & set(query)
+    assert (await me.get(path, **query)).status_code == 422
 
-    assert (await me.get(path, **query)).status_code == (200 if ignored else 422)
+
+async def test_an_order_is_found_by_its_uuid_and_by_its_number(me, other, service, db, panel):
+    one = await an_order(db, me, await service())
+    uuid = panel.public_ids.uuid_of("order", one)
+
+    for name in (one, uuid, uuid.upper()):
+        assert (await me.get(f"/api/orders/{name}")).json()["number"] == one
+    for nobody in (uuid[:-1] + ("0" if uuid[-1] != "0" else "1"), panel.public_ids.uuid_of("user", one)):
+        assert (await me.get(f"/api/orders/{nobody}")).status_code == 404
+    assert (await other.get(f"/api/orders/{uuid}")).status_code == 404
+    for nonsense in ("0", "-1", "x", "9" * 30, str(2**63), "٣"):
+        answer = await me.get(f"/api/orders/{nonsense}")
+        assert (answer.status_code, list(answer.json()["fields"])) == (422, ["order_id"])
+
+
+async def test_a_note_is_kept_for_its_owner_and_staff_and_goes_nowhere_else(me, other, service, db, panel):
+    form = {"service_id": await service(), "link": LINK, "quantity": 100, "key": "k"}
+    made = (await me.post("/api/orders", **form, note="  Optional\nnote ")).json()
+    again = (await me.post("/api/orders", **form, note="Another")).json()
+    plain = (await me.post("/api/orders", **{**form, "key": "l"}, note="   ")).json()
+
+    shown = (await me.get(f"/api/orders/{made['order_id']}")).json()
+    assert (again["order_id"], shown["note"]) == (made["order_id"], "Optional\nnote")
+    assert [entry["note"] for entry in shown["timeline"] if entry["kind"] == "note"] == ["Optional\nnote"]
+    assert (await me.get(f"/api/orders/{plain['order_id']}")).json()["note"] is None
+    row = await order_row(db, made["number"])
+    assert "note" not in row.fields
+    too_long = await me.post("/api/orders", **{**form, "key": "m"}, note="x" * 1001)
+    assert (too_long.status_code, list(too_long.json()["fields"])) == (422, ["note"])
 
 
 # Doing ----------------------------------------------------------------------------------------------------------------
@@ -324,8 +374,8 @@ async def test_ordering_the_same_again(me, service, db):
     repeated = (await me.post(f"/api/orders/{old}/reorder", quantity=500, key="k")).json()
     wrong = await me.post(f"/api/orders/{old}/reorder", quantity="many")
 
-    assert (await order_row(db, same["order_id"])).quantity == 1000
-    assert (await order_row(db, changed["order_id"])).quantity == 500
+    assert (await order_row(db, same["number"])).quantity == 1000
+    assert (await order_row(db, changed["number"])).quantity == 500
     assert repeated == {**changed, "repeated": True}
     assert (wrong.status_code, set(wrong.json()["fields"])) == (422, {"quantity"})
     assert await me.orders() == 3

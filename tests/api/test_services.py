@@ -43,8 +43,13 @@ async def test_a_service_in_full(me, service):
             "average_time": "",
             "min": 50,
             "max": 10_000,
+            "min_quantity": 50,
+            "max_quantity": 10_000,
             "dripfeed": False,
+            "drip_feed_enabled": False,
             "refill": True,
+            "refill_enabled": True,
+            "is_active": True,
             "refill_days": 30,
             "cancel": False,
             "rate": 0.9,
@@ -59,7 +64,12 @@ async def test_a_service_in_full(me, service):
     )
     listed = (await me.get("/api/services")).json()
     shown = {name: value for name, value in body.items() if name not in {"success", "price_basis", "fields"}}
-    assert listed == {"success": True, "data": [shown], "after": None}
+    assert listed == {
+        "success": True,
+        "data": [shown],
+        "pagination": {"total": 1, "page": 1, "limit": 50, "total_pages": 1},
+        "after": None,
+    }
 
 
 async def test_fields_tell_when_they_matter(me, db, panel):
@@ -91,6 +101,9 @@ async def test_pages_search_and_filters(me, db, panel):
     assert await ids_of(me, search="100% likes") == [made[4]]
     assert await ids_of(me, search=str(made[1])) == [made[1]]
     assert await ids_of(me, search="100_") == []
+    assert await ids_of(me, limit=4, page=2) == made[4:]
+    assert await ids_of(me, category=first["data"][0]["category"]) == made[:3]
+    assert (await me.get("/api/services", search="100_")).json()["pagination"]["total"] == 0
 
 
 async def test_prices_are_the_callers_own(me, other, db, panel):

@@ -61,7 +61,7 @@ async def test_everything_that_is_known_of_an_order(member, me, order, db):
 
     body = (await clerk.get(f"/api/admin/orders/{one}")).json()
 
-    assert (body["user_id"], body["state"], body["provider_id"]) == (me.user_id, "processing", row.provider_id)
+    assert (body["user_number"], body["state"], body["provider_id"]) == (me.user_id, "processing", row.provider_id)
     assert (body["external_id"], body["cost"], body["charge"]) == (f"x{one}", 0.5, 2)
     assert body["terms"]["rate"] == "2.00"
     attempt = next(entry for entry in body["timeline"] if entry["kind"] == "attempt")
@@ -81,7 +81,7 @@ async def test_filters(member, me, other, order, db):
     async def ids(**query):
         answer = await clerk.get("/api/admin/orders", **query)
         assert answer.status_code == 200
-        return [one["id"] for one in answer.json()["data"]]
+        return [one["number"] for one in answer.json()["data"]]
 
     assert await ids() == [by_hand, doubtful, running, waiting]
     assert await ids(user_id=me.user_id) == [by_hand, doubtful, running, waiting]

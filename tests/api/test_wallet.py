@@ -30,7 +30,7 @@ async def test_the_balance(me, member, order):
     assert (await fresh.get("/api/user/balance")).json()["balance"] == 0
 
 
-async def test_transactions_newest_first(me, other, order):
+async def test_transactions_newest_first(me, other, order, panel):
     body = (await me.get("/api/user/transactions")).json()
 
     assert (body["success"], body["after"], len(body["data"])) == (True, None, 2)
@@ -42,7 +42,10 @@ async def test_transactions_newest_first(me, other, order):
         "balance_before": 100,
         "balance_after": 97.5,
         "currency": "USD",
-        "order_id": order,
+        "method": None,
+        "status": "completed",
+        "transaction_code": None,
+        "order_id": panel.public_ids.uuid_of("order", order),
         "description": None,
         "created_at": held["created_at"],
     }
@@ -62,6 +65,17 @@ async def test_pages_of_transactions(me, db):
     amounts = [one["amount"] for one in first["data"] + rest["data"]]
     assert amounts == [6, 5, 4, 3, 2, 1, 100]
     assert rest["after"] is None
+    assert first["pagination"] == {"total": 7, "page": 1, "limit": 4, "total_pages": 2}
+
+    async def of(**query):
+        return [one["amount"] for one in (await me.get("/api/user/transactions", **query)).json()["data"]]
+
+    assert await of(limit=3, page=2) == [3, 2, 1]
+    assert await of(limit=3, page=3) == [100]
+    assert await of(limit=3, page=4) == []
+    assert await of(sort="created_at", limit=3, page=2) == [3, 4, 5]
+    oldest = (await me.get("/api/user/transactions", sort="created_at", limit=5)).json()
+    assert await of(sort="created_at", after=oldest["after"]) == [5, 6]
 
 
 async def test_all_of_it_as_a_file(me, db, order):
@@ -94,7 +108,7 @@ async def test_a_file_of_more_than_a_page(me, db):
     assert rows[0]["balance_after"] == "605.00"
 
 
-@pytest.mark.parametrize("query", [{"after": "x"}, {"limit": 0}, {"limit": 1000}])
+@pytest.mark.parametrize("query", [{"after": "x"}, {"limit": 0}, {"limit": 101}])
 async def test_what_cannot_be_asked(me, query):
     answer = await me.get("/api/user/transactions", **query)
 

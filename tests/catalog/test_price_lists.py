@@ -14,7 +14,7 @@ from smmpanel.catalog.editing import create_category, create_service
 from smmpanel.catalog.kept_lists import KeptLists
 from smmpanel.catalog.markups import set_panel_markup
 from smmpanel.catalog.models import Category, Service
-from smmpanel.catalog.price_lists import sale_terms, service_for, service_rows, services_page
+from smmpanel.catalog.price_lists import ServiceFilter, sale_terms, service_for, service_rows, services_page
 from smmpanel.catalog.pricing import Listed, MarkupRule, final_rate, resolve_markup, user_rates
 from smmpanel.catalog.queries import service_history
 from smmpanel.catalog.queries import shelves as open_shelves
@@ -293,7 +293,7 @@ async def test_pages_join_without_gaps_and_are_searched(panel, jap, line):
         assert seen == everything
 
         async def found(**asked) -> int:
-            return len((await services_page(session, None, "USD", **asked)).rows)
+            return len((await services_page(session, None, "USD", ServiceFilter(**asked))).rows)
 
         assert await found(search="likes tiktok") == 25
         assert await found(search="100%") == 25

@@ -12,7 +12,7 @@ from smmpanel.accounts.arrivals import arrival_of
 from smmpanel.accounts.changing_password import change_password
 from smmpanel.accounts.current import CurrentViewer, RequestOrigin
 from smmpanel.accounts.entering import SecondFactorNeededError
-from smmpanel.accounts.models import LoginSession, User
+from smmpanel.accounts.models import LoginSession
 from smmpanel.accounts.passwords import LENGTH_MAX, LENGTH_MIN, TYPED_MAX
 from smmpanel.accounts.referral_codes import owner_of_code
 from smmpanel.accounts.second_factor import TYPED_MAX as CODE_MAX
@@ -26,8 +26,10 @@ from smmpanel.accounts.sessions import (
 )
 from smmpanel.accounts.signing_in import LOGIN_MAX, count_sign_up, sign_in
 from smmpanel.accounts.signing_up import USERNAME_MAX, USERNAME_MIN, register
-from smmpanel.accounts.states import Role
+from smmpanel.api.account_views import Account, OwnAccount, account_of
 from smmpanel.api.errors import errors
+from smmpanel.api.public import PublicId, Reader, reader_of
+from smmpanel.api.times import LocalTime
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.panel import Panel
@@ -60,8 +62,8 @@ class Registered(BaseModel):
     """The new account."""
 
     success: Literal[True] = True
-    user_id: int
-    message: str
+    user_id: PublicId
+    message: str = Field(examples=["Đăng ký thành công"])
 
 
 class Credentials(BaseModel):
@@ -80,16 +82,6 @@ class Credentials(BaseModel):
         ]
         | None
     ) = None
-
-
-class Account(BaseModel):
-    """The account as its owner sees it."""
-
-    id: int
-    username: str
-    email: str
-    role: Role
-    language: str
 
 
 class LoggedIn(BaseModel):
@@ -130,9 +122,9 @@ class SessionView(BaseModel):
     id: int
     ip: str | None
     user_agent: str | None
-    created_at: datetime
-    last_seen_at: datetime
-    expires_at: datetime
+    created_at: LocalTime
+    last_seen_at: LocalTime
+    expires_at: LocalTime
     current: bool
 
 
@@ -162,12 +154,13 @@ async def make_account(
         email=form.email,
         password=form.password,
         language=language_of(request),
+        time_zone=str(getattr(request.state, "panel_time_zone", "UTC")),
         arrival=arrival_of(request, now=panel.clock(), typed=form.referral_code or ""),
     )
     # An unknown code must not keep anybody out: many a front end sends whatever stood in the link.
     is_unknown = bool(form.referral_code) and await owner_of_code(session, form.referral_code or "") is None
     message = say(request, REGISTERED_WITHOUT, code=form.referral_code) if is_unknown else say(request, REGISTERED)
-    return Registered(user_id=user.id, message=message)
+    return Registered(user_id=panel.public_ids.uuid_of("user", user.id), message=message)
 
 
 @router.post("/login", summary="Sign in", responses=errors(401, 403, 422, 429))
@@ -190,7 +183,7 @@ async def log_in(panel: CurrentPanel, origin: RequestOrigin, form: Credentials) 
         access_token=_access_token(panel, signed.user.id, signed.session.session_id, now),
         expires_in=panel.settings.access_token_minutes * 60,
         refresh_token=signed.session.token,
-        user=_account(signed.user),
+        user=Account.model_validate(await account_of(panel, signed.user)),
     )
 
 
@@ -206,9 +199,9 @@ async def refresh(panel: CurrentPanel, origin: RequestOrigin, session: Session, 
 
 
 @router.get("/me", summary="The own account", responses=errors(401, 403))
-async def me(viewer: CurrentViewer) -> Account:
+async def me(panel: CurrentPanel, viewer: CurrentViewer) -> OwnAccount:
     """Return the account that is signed in."""
-    return _account(viewer)
+    return OwnAccount.model_validate(await account_of(panel, viewer))
 
 
 @router.post("/logout", summary="Sign out", responses=errors(401, 403))
@@ -222,7 +215,7 @@ async def log_out(panel: CurrentPanel, session: Session, viewer: CurrentViewer) 
 async def sessions(panel: CurrentPanel, session: Session, viewer: CurrentViewer) -> list[SessionView]:
     """Return where the account is signed in, newest first."""
     rows = await list_sessions(session, viewer.user_id, now=panel.clock())
-    return [_session_view(row, viewer) for row in rows]
+    return [_session_view(row, viewer, reader_of(panel, viewer)) for row in rows]
 
 
 @router.delete("/sessions/{session_id}", summary="End a session", responses=errors(401, 403, 404, 422))
@@ -253,18 +246,13 @@ def _access_token(panel: Panel, user_id: int, session_id: int, now: datetime) ->
     return access_token(panel.vault, user_id=user_id, session_id=session_id, lifetime=lifetime, now=now)
 
 
-def _account(who: User | Viewer) -> Account:
-    user_id = who.id if isinstance(who, User) else who.user_id
-    return Account(id=user_id, username=who.username, email=who.email, role=who.role, language=who.language)
-
-
-def _session_view(row: LoginSession, viewer: Viewer) -> SessionView:
+def _session_view(row: LoginSession, viewer: Viewer, reader: Reader) -> SessionView:
     return SessionView(
         id=row.id,
         ip=row.ip,
         user_agent=row.user_agent,
-        created_at=row.created_at,
-        last_seen_at=row.last_seen_at,
-        expires_at=row.expires_at,
+        created_at=reader.time(row.created_at),
+        last_seen_at=reader.time(row.last_seen_at),
+        expires_at=reader.time(row.expires_at),
         current=row.id == viewer.session_id,
     )

@@ -1,6 +1,5 @@
 """`/api/keys`: the own keys for the reseller API."""
 
-from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -13,6 +12,8 @@ from smmpanel.accounts.finding import locked_user
 from smmpanel.accounts.models import ApiKey
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
+from smmpanel.api.public import Reader, reader_of
+from smmpanel.api.times import LocalTime
 from smmpanel.web.inputs import CleanText, RowId
 from smmpanel.web.transactions import CurrentPanel, Session
 
@@ -43,8 +44,8 @@ class KeyView(BaseModel):
     prefix: str
     ip_list: list[str]
     daily_spend_cap: Amount | None
-    created_at: datetime
-    last_used_at: datetime | None
+    created_at: LocalTime
+    last_used_at: LocalTime | None
 
 
 class IssuedKey(KeyView):
@@ -61,9 +62,9 @@ class KeyRevoked(BaseModel):
 
 
 @router.get("", summary="List API keys", responses=errors(401, 403))
-async def keys(session: Session, viewer: CurrentViewer) -> list[KeyView]:
+async def keys(panel: CurrentPanel, session: Session, viewer: CurrentViewer) -> list[KeyView]:
     """Return the live keys, oldest first."""
-    return [_view(key) for key in await list_keys(session, viewer.user_id)]
+    return [_view(key, reader_of(panel, viewer)) for key in await list_keys(session, viewer.user_id)]
 
 
 @router.post("", summary="Make an API key", status_code=201, responses=errors(401, 403, 409, 422))
@@ -71,7 +72,7 @@ async def make_key(panel: CurrentPanel, session: Session, viewer: CurrentViewer,
     """Make a key for the reseller API. Keep its text: it cannot be shown again."""
     user = await locked_user(session, viewer.user_id)
     key, text = await issue_key(session, panel.vault, user, form.name, form.ip_list, form.daily_spend_cap, actor=viewer)
-    return IssuedKey(**_view(key).model_dump(), key=text)
+    return IssuedKey(**_view(key, reader_of(panel, viewer)).model_dump(), key=text)
 
 
 @router.delete("/{key_id}", summary="Revoke an API key", responses=errors(401, 403, 404, 422))
@@ -81,13 +82,13 @@ async def end_key(panel: CurrentPanel, session: Session, viewer: CurrentViewer, 
     return KeyRevoked()
 
 
-def _view(key: ApiKey) -> KeyView:
+def _view(key: ApiKey, reader: Reader) -> KeyView:
     return KeyView(
         id=key.id,
         name=key.name,
         prefix=key.prefix,
         ip_list=key.ip_list,
         daily_spend_cap=key.daily_spend_cap,
-        created_at=key.created_at,
-        last_used_at=key.last_used_at,
+        created_at=reader.time(key.created_at),
+        last_used_at=reader.maybe_time(key.last_used_at),
     )

@@ -8,6 +8,7 @@ from smmpanel.accounts.callers import CurrentCaller, spend_cap_of
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import ErrorBody, errors
 from smmpanel.api.order_forms import MassForm
+from smmpanel.api.public import Number, PublicId, Reader, reader_of
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.i18n import marked
 from smmpanel.ledger import balance_of
@@ -27,7 +28,8 @@ class Line(BaseModel):
     """What became of one line."""
 
     line: int = Field(description="Counted from one, in what was sent.")
-    order_id: int | None = Field(description="`null` if it was not placed.")
+    order_id: PublicId | None = Field(description="`null` if it was not placed.")
+    number: Number | None
     charge: Amount | None = Field(description="What it costs; `null` if it cannot be placed.")
     repeated: bool = Field(description="Whether an earlier call with the same key had placed it.")
     error: ErrorBody | None
@@ -46,7 +48,7 @@ class MassAnswer(BaseModel):
     lines: list[Line]
 
 
-@router.post(PATH, summary="Place many orders", responses=errors(401, 403, 413, 422))
+@router.post(PATH, summary="Place many orders", responses=errors(401, 403, 413, 422, 429))
 async def place_many(
     request: Request, panel: CurrentPanel, session: Session, viewer: CurrentCaller, form: MassForm
 ) -> MassAnswer:
@@ -75,18 +77,19 @@ async def place_many(
         total=done.total.amount,
         new_balance=balance.amount,
         currency=panel.currency,
-        lines=[_line(request, one) for one in done.lines],
+        lines=[_line(request, one, reader_of(panel, viewer)) for one in done.lines],
     )
 
 
-def _line(request: Request, one: MassLineResult) -> Line:
+def _line(request: Request, one: MassLineResult, reader: Reader) -> Line:
     error = None
     if one.error is not None:
         failure = failure_of(request, one.error)
         error = ErrorBody(code=failure.code, message=failure.message, fields=dict(failure.fields))
     return Line(
         line=one.number,
-        order_id=one.order_id,
+        order_id=reader.maybe_order(one.order_id),
+        number=one.order_id,
         charge=None if one.charge is None else one.charge.amount,
         repeated=one.repeated,
         error=error,

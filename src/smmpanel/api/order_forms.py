@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from smmpanel.orders.drafting import KEY_LENGTH_MAX
+from smmpanel.orders.noting import NOTE_MAX
 from smmpanel.web.inputs import CleanText, RowId
 
 Text = Annotated[CleanText, Field(max_length=2000)]
@@ -59,12 +60,21 @@ class NewOrderForm(OrderFields):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"service_id": 1, "link": "https://www.instagram.com/someone", "quantity": 1000, "key": "a1b2"}
+                {
+                    "service_id": 1,
+                    "link": "https://facebook.com/post/123",
+                    "quantity": 1000,
+                    "note": "Optional note",
+                    "key": "a1b2",
+                }
             ]
         }
     )
 
     service_id: RowId
+    note: Annotated[CleanText, Field(max_length=NOTE_MAX)] | None = Field(
+        None, description="Kept with the order, for its owner and staff.", examples=["Optional note"]
+    )
     key: Key | None = Field(
         None, description="Made by the client. The same key and content is the same order; with other content an error."
     )

@@ -1,14 +1,16 @@
 """What the JSON API tells of an order: to its owner nothing of providers, external ids and cost."""
 
-from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from smmpanel.api.amounts import Amount
-from smmpanel.api.lists import AFTER
+from smmpanel.api.lists import AFTER, Pagination
+from smmpanel.api.public import Number, PublicId, Reader, Reference
+from smmpanel.api.times import LocalTime
 from smmpanel.orders.histories import HistoryLine
 from smmpanel.orders.models import OrderStatus
+from smmpanel.orders.noting import NOTE
 from smmpanel.orders.queries import OrderView
 
 STATUSES = ("pending", "processing", "in_progress", "active", "paused", "completed", "partial", "canceled")
@@ -21,64 +23,50 @@ class Drip(BaseModel):
     runs: int
     runs_started: int
     interval_minutes: int
-    next_run_at: datetime | None
+    next_run_at: LocalTime | None
 
 
 class OrderRow(BaseModel):
     """One order, as its owner sees it."""
 
-    id: int
-    service_id: int
-    service_name: str
-    link: str
-    quantity: int
+    id: PublicId
+    number: Number
+    reference: Reference
+    service_id: int = Field(examples=[1])
+    service_name: str = Field(examples=["Tăng Like Facebook"])
+    link: str = Field(examples=["https://facebook.com/post/123"])
+    quantity: int = Field(examples=[1000])
     price: Amount = Field(description="What it has cost, after refunds.")
     charge: Amount = Field(description="What was taken when it was placed.")
     refunded: Amount
-    currency: str
+    currency: str = Field(examples=["VND"])
     status: str = Field(
         description="One of " + ", ".join(f"`{status}`" for status in STATUSES) + ".", examples=["pending"]
     )
     status_text: str = Field(description="The status in the words of the reseller API.", examples=["In progress"])
-    progress: int = Field(description="Percent delivered, as far as is known.")
+    progress: int = Field(description="Percent delivered, as far as is known.", ge=0, le=100, examples=[40])
     start_count: int | None
     remains: int
-    parent_id: int | None = Field(description="Of a run: the drip-feed that it belongs to.")
+    parent_id: PublicId | None = Field(description="Of a run: the drip-feed that it belongs to.")
     drip: Drip | None
-    created_at: datetime
-    finished_at: datetime | None
+    created_at: LocalTime
+    finished_at: LocalTime | None
 
 
 class Orders(BaseModel):
-    """A page of orders, newest first."""
-
-    success: Literal[True] = True
-    data: list[OrderRow]
-    after: str | None = Field(description=AFTER)
-
-
-class Pagination(BaseModel):
-    """Where in the list this page is."""
-
-    total: int
-    page: int
-    limit: int
-    total_pages: int
-
-
-class OrderHistory(BaseModel):
-    """A page of orders by number, newest first."""
+    """A page of orders."""
 
     success: Literal[True] = True
     data: list[OrderRow]
     pagination: Pagination
+    after: str | None = Field(description=AFTER)
 
 
 class TimelineEntry(BaseModel):
     """One thing that happened to an order."""
 
-    at: datetime
-    kind: str = Field(examples=["placed", "status", "refill", "cancel", "run", "link", "money"])
+    at: LocalTime
+    kind: str = Field(examples=["placed", "note", "status", "refill", "cancel", "run", "link", "money"])
     before: str | None
     after: str | None
     note: str
@@ -88,6 +76,7 @@ class OrderDetail(OrderRow):
     """One order, what it consists of, and what happened to it."""
 
     success: Literal[True] = True
+    note: str | None = Field(description="What its owner wrote down with it.", examples=["Optional note"])
     fields: dict[str, str]
     timeline: list[TimelineEntry]
 
@@ -95,7 +84,8 @@ class OrderDetail(OrderRow):
 class StaffOrderRow(OrderRow):
     """One order, as staff see it."""
 
-    user_id: int
+    user_id: PublicId
+    user_number: Number
     username: str
     kind: str
     state: OrderStatus = Field(description="The status without customers' words.")
@@ -109,15 +99,16 @@ class StaffOrderRow(OrderRow):
     rate: Amount
     reason: str | None
     attempts: int
-    due_at: datetime
-    submitted_at: datetime | None
+    due_at: LocalTime
+    submitted_at: LocalTime | None
 
 
 class StaffOrders(BaseModel):
-    """A page of orders, newest first."""
+    """A page of orders."""
 
     success: Literal[True] = True
     data: list[StaffOrderRow]
+    pagination: Pagination
     after: str | None = Field(description=AFTER)
 
 
@@ -134,7 +125,7 @@ class LedgerLine(BaseModel):
     """One transfer between two accounts."""
 
     id: int
-    at: datetime
+    at: LocalTime
     key: str
     reason: str
     debit: str = Field(description="Where it came from.", examples=["wallet"])
@@ -148,36 +139,39 @@ class StaffOrderDetail(StaffOrderRow):
     """One order with everything that is known of it."""
 
     success: Literal[True] = True
+    note: str | None = Field(description="What its customer wrote down with it.")
     fields: dict[str, str]
     terms: dict[str, object] = Field(description="What it was placed under.")
     timeline: list[StaffTimelineEntry]
     ledger: list[LedgerLine]
 
 
-def order_row(order: OrderView) -> OrderRow:
+def order_row(order: OrderView, reader: Reader) -> OrderRow:
     """Show an order to its owner."""
-    return OrderRow(**_row(order))
+    return OrderRow(**_row(order, reader))
 
 
-def order_detail(order: OrderView, timeline: list[HistoryLine]) -> OrderDetail:
+def order_detail(order: OrderView, timeline: list[HistoryLine], reader: Reader) -> OrderDetail:
     """Show an order and its history to its owner."""
     entries = [
-        TimelineEntry(at=line.at, kind=line.kind, before=line.before, after=line.after, note=line.note)
+        TimelineEntry(at=reader.time(line.at), kind=line.kind, before=line.before, after=line.after, note=line.note)
         for line in timeline
     ]
-    return OrderDetail(**_row(order), fields=order.fields, timeline=entries)
+    return OrderDetail(**_row(order, reader), note=_note(timeline), fields=order.fields, timeline=entries)
 
 
-def staff_row(order: OrderView) -> StaffOrderRow:
+def staff_row(order: OrderView, reader: Reader) -> StaffOrderRow:
     """Show an order to staff."""
-    return StaffOrderRow(**_row(order), **_staff(order))
+    return StaffOrderRow(**_row(order, reader), **_staff(order, reader))
 
 
-def staff_detail(order: OrderView, timeline: list[HistoryLine], ledger: list[LedgerLine]) -> StaffOrderDetail:
+def staff_detail(
+    order: OrderView, timeline: list[HistoryLine], ledger: list[LedgerLine], reader: Reader
+) -> StaffOrderDetail:
     """Show an order to staff with all that is known of it."""
     entries = [
         StaffTimelineEntry(
-            at=line.at,
+            at=reader.time(line.at),
             kind=line.kind,
             before=line.before,
             after=line.after,
@@ -190,51 +184,63 @@ def staff_detail(order: OrderView, timeline: list[HistoryLine], ledger: list[Led
         for line in timeline
     ]
     return StaffOrderDetail(
-        **_row(order), **_staff(order), fields=order.fields, terms=order.terms, timeline=entries, ledger=ledger
+        **_row(order, reader),
+        **_staff(order, reader),
+        note=_note(timeline),
+        fields=order.fields,
+        terms=order.terms,
+        timeline=entries,
+        ledger=ledger,
     )
 
 
-def _row(order: OrderView) -> dict[str, object]:
-    same = (
-        "id",
-        "service_id",
-        "link",
-        "quantity",
-        "charge",
-        "refunded",
-        "currency",
-        "start_count",
-        "remains",
-        "parent_id",
-    )
+def status_slug(order: OrderView) -> str:
+    """Return the customer's word for an order's status as programs compare it."""
+    return order.word.lower().replace(" ", "_")
+
+
+def progress_of(order: OrderView) -> int:
+    """Return how much of an order has been delivered, in whole percent."""
+    return order.delivered * 100 // order.quantity
+
+
+def _row(order: OrderView, reader: Reader) -> dict[str, object]:
+    same = ("service_id", "link", "quantity", "charge", "refunded", "currency", "start_count", "remains")
     return {
-        **{name: getattr(order, name) for name in (*same, "created_at", "finished_at")},
+        **{name: getattr(order, name) for name in same},
+        "id": reader.order(order.id),
+        "number": order.id,
+        "reference": reader.reference(order.id),
         "service_name": order.service,
         "price": order.net_charge,
-        "status": order.word.lower().replace(" ", "_"),
+        "status": status_slug(order),
         "status_text": order.word,
-        "progress": order.delivered * 100 // order.quantity,
-        "drip": _drip(order),
+        "progress": progress_of(order),
+        "parent_id": reader.maybe_order(order.parent_id),
+        "drip": _drip(order, reader),
+        "created_at": reader.time(order.created_at),
+        "finished_at": reader.maybe_time(order.finished_at),
     }
 
 
-def _staff(order: OrderView) -> dict[str, object]:
-    same = (
-        "user_id",
-        "username",
-        "kind",
-        "unconfirmed",
-        "provider_id",
-        "provider",
-        "provider_alias",
-        "external_id",
-        "cost",
-    )
-    more = ("earned", "rate", "reason", "attempts", "due_at", "submitted_at")
-    return {**{name: getattr(order, name) for name in same + more}, "state": OrderStatus(order.status)}
+def _note(timeline: list[HistoryLine]) -> str | None:
+    return next((line.note for line in timeline if line.kind == NOTE), None)
 
 
-def _drip(order: OrderView) -> Drip | None:
+def _staff(order: OrderView, reader: Reader) -> dict[str, object]:
+    same = ("username", "kind", "unconfirmed", "provider_id", "provider", "provider_alias", "external_id", "cost")
+    more = ("earned", "rate", "reason", "attempts")
+    return {
+        **{name: getattr(order, name) for name in same + more},
+        "user_id": reader.user(order.user_id),
+        "user_number": order.user_id,
+        "state": OrderStatus(order.status),
+        "due_at": reader.time(order.due_at),
+        "submitted_at": reader.maybe_time(order.submitted_at),
+    }
+
+
+def _drip(order: OrderView, reader: Reader) -> Drip | None:
     if order.drip_state is None or order.runs is None:
         return None
     return Drip(
@@ -242,5 +248,5 @@ def _drip(order: OrderView) -> Drip | None:
         runs=order.runs,
         runs_started=order.runs_started or 0,
         interval_minutes=order.interval_minutes or 0,
-        next_run_at=order.next_run_at if order.drip_state == "active" else None,
+        next_run_at=reader.maybe_time(order.next_run_at) if order.drip_state == "active" else None,
     )

@@ -9,8 +9,9 @@ from smmpanel.accounts.access import Permission, Viewer
 from smmpanel.accounts.current import staff_with
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
-from smmpanel.api.lists import After, Limit, Search
+from smmpanel.api.lists import NUMBERED_MAX, After, ByAge, Limit, Page, Pagination, Search, skipped
 from smmpanel.api.order_views import LedgerLine, StaffOrderDetail, StaffOrders, staff_detail, staff_row
+from smmpanel.api.public import OrderNumber, reader_of
 from smmpanel.kernel.money import Money
 from smmpanel.kernel.paging import PAGE_SIZE
 from smmpanel.ledger import transfers_for
@@ -24,7 +25,7 @@ from smmpanel.orders.fulfilling import (
 )
 from smmpanel.orders.histories import timeline_of
 from smmpanel.orders.models import OrderKind, OrderStatus
-from smmpanel.orders.queries import OrderFilter, order_for, orders_page
+from smmpanel.orders.queries import OrderFilter, count_orders, order_for, orders_page
 from smmpanel.orders.resolving import EXTERNAL_ID_MAX, resend_order, resolve_not_taken, resolve_taken
 from smmpanel.web.inputs import CleanText, RowId
 from smmpanel.web.transactions import CurrentPanel, Session
@@ -89,6 +90,7 @@ class Refunded(BaseModel):
 
 @router.get("", summary="List orders", responses=errors(401, 403, 422))
 async def orders(
+    panel: CurrentPanel,
     session: Session,
     viewer: Looking,
     *,
@@ -100,10 +102,12 @@ async def orders(
     parent_id: Annotated[RowId | None, Query(description="The runs of this drip-feed.")] = None,
     kind: Annotated[list[OrderKind] | None, Query(description="May be given several times.")] = None,
     search: Search = None,
+    sort: ByAge = "-created_at",
+    page: Page = 1,
     after: After = None,
     limit: Limit = PAGE_SIZE,
 ) -> StaffOrders:
-    """Return all customers' orders, newest first; `search` is an order's id, a provider's id, or an exact link."""
+    """Return all customers' orders; `search` is an order's id, a provider's id, or an exact link."""
     wanted = OrderFilter(
         user_id=user_id,
         statuses=tuple(status or ()),
@@ -114,18 +118,27 @@ async def orders(
         kinds=tuple(one.value for one in kind or ()),
         search=search,
     )
-    found = await orders_page(session, viewer, wanted, after=after, size=limit)
-    return StaffOrders(data=[staff_row(order) for order in found.rows], after=found.after)
+    before = 0 if after else skipped(page, limit)
+    oldest_first = sort == "created_at"
+    found = await orders_page(session, viewer, wanted, after=after, size=limit, skip=before, oldest_first=oldest_first)
+    total = await count_orders(session, viewer, wanted, most=NUMBERED_MAX)
+    reader = reader_of(panel, viewer)
+    return StaffOrders(
+        data=[staff_row(order, reader) for order in found.rows],
+        pagination=Pagination.of(total=total, page=page, limit=limit),
+        after=found.after,
+    )
 
 
 @router.get("/{order_id}", summary="One order", responses=errors(401, 403, 404, 422))
-async def order(session: Session, viewer: Looking, order_id: RowId) -> StaffOrderDetail:
+async def order(panel: CurrentPanel, session: Session, viewer: Looking, order_id: OrderNumber) -> StaffOrderDetail:
     """Return an order with its history, every attempt to hand it in, and every movement of its money."""
+    reader = reader_of(panel, viewer)
     found = await order_for(session, viewer, order_id)
     ledger = [
         LedgerLine(
             id=line.id,
-            at=line.at,
+            at=reader.time(line.at),
             key=line.key,
             reason=line.reason,
             debit=line.debit,
@@ -136,11 +149,13 @@ async def order(session: Session, viewer: Looking, order_id: RowId) -> StaffOrde
         )
         for line in await transfers_for(session, f"order:{order_id}")
     ]
-    return staff_detail(found, await timeline_of(session, viewer, order_id), ledger)
+    return staff_detail(found, await timeline_of(session, viewer, order_id), ledger, reader)
 
 
 @router.post("/{order_id}/resolve", summary="Settle an unconfirmed order", responses=errors(401, 403, 404, 409, 422))
-async def resolve(panel: CurrentPanel, session: Session, viewer: Settling, order_id: RowId, form: Resolution) -> Done:
+async def resolve(
+    panel: CurrentPanel, session: Session, viewer: Settling, order_id: OrderNumber, form: Resolution
+) -> Done:
     """Say whether the provider took an order whose answer was lost: it is followed from now on, or sent again."""
     if form.taken:
         await resolve_taken(session, panel, viewer, order_id, form.external_id or "", now=panel.clock())
@@ -150,26 +165,30 @@ async def resolve(panel: CurrentPanel, session: Session, viewer: Settling, order
 
 
 @router.post("/{order_id}/resend", summary="Send a failed order again", responses=errors(401, 403, 404, 409, 422))
-async def resend(panel: CurrentPanel, session: Session, viewer: Resending, order_id: RowId) -> Done:
+async def resend(panel: CurrentPanel, session: Session, viewer: Resending, order_id: OrderNumber) -> Done:
     """Send an order again that no provider took."""
     await resend_order(session, panel, viewer, order_id, now=panel.clock())
     return Done()
 
 
 @router.post("/{order_id}/refund", summary="Cancel and pay back", responses=errors(401, 403, 404, 409, 422))
-async def refund(panel: CurrentPanel, session: Session, viewer: Refunding, order_id: RowId, form: Refund) -> Refunded:
+async def refund(
+    panel: CurrentPanel, session: Session, viewer: Refunding, order_id: OrderNumber, form: Refund
+) -> Refunded:
     """Cancel an order and pay back all that was not paid back yet; of a drip-feed, what was not started."""
     return _refunded(await cancel_and_refund(session, viewer, order_id, form.reason, now=panel.clock()))
 
 
 @router.post("/{order_id}/partial", summary="Delivered in part", responses=errors(401, 403, 404, 409, 422))
-async def partial(panel: CurrentPanel, session: Session, viewer: Refunding, order_id: RowId, form: Partial) -> Refunded:
+async def partial(
+    panel: CurrentPanel, session: Session, viewer: Refunding, order_id: OrderNumber, form: Partial
+) -> Refunded:
     """Say that an order was delivered except for `remains`, which is paid back."""
     return _refunded(await set_partial(session, viewer, order_id, form.remains, now=panel.clock()))
 
 
 @router.post("/{order_id}/complete", summary="Delivered in full", responses=errors(401, 403, 404, 409, 422))
-async def complete(panel: CurrentPanel, session: Session, viewer: Editing, order_id: RowId) -> Done:
+async def complete(panel: CurrentPanel, session: Session, viewer: Editing, order_id: OrderNumber) -> Done:
     """Say that an order was delivered in full, whatever its provider says."""
     await mark_completed(session, viewer, order_id, now=panel.clock())
     return Done()
@@ -177,7 +196,7 @@ async def complete(panel: CurrentPanel, session: Session, viewer: Editing, order
 
 @router.post("/{order_id}/start", summary="Begin by hand", responses=errors(401, 403, 404, 409, 422))
 async def start(
-    panel: CurrentPanel, session: Session, viewer: Editing, order_id: RowId, form: Start | None = None
+    panel: CurrentPanel, session: Session, viewer: Editing, order_id: OrderNumber, form: Start | None = None
 ) -> Done:
     """Begin an order of a service that is fulfilled by hand."""
     start_count = None if form is None else form.start_count

@@ -83,33 +83,56 @@ async def price_list_stamps(session: AsyncSession, user_ids: Iterable[int]) -> t
     return row.stamp, own
 
 
+class ServiceFilter(NamedTuple):
+    """Which services a list is to show; `None` means all."""
+
+    category_id: int | None = None
+    category: str | None = None
+    """The shelf's name, exactly."""
+    platform: str | None = None
+    search: str | None = None
+    """Words of a service's or its shelf's name, or its id."""
+
+
+EVERYTHING = ServiceFilter()
+
+
 async def services_page(
     session: AsyncSession,
     user_id: int | None,
     currency: str,
+    wanted: ServiceFilter = EVERYTHING,
     *,
-    category_id: int | None = None,
-    platform: str | None = None,
-    search: str | None = None,
     after: str | None = None,
     size: int = PAGE_SIZE,
+    skip: int = 0,
 ) -> Paged[ServiceRow]:
-    """Return a page of the services on sale, of one shelf or platform if asked, found by words of their names or by id."""
+    """Return a page of the services on sale, in the order of the shelves; `skip` is for pages by number."""
     size = min(size, PAGE_SIZE_MAX)
-    words = (search or "").split()
-    number = words[0] if len(words) == 1 else ""
-    given = {
-        "user_id": user_id,
-        "currency": currency,
-        "category_id": category_id,
-        "platform": platform,
-        "patterns": [f"%{_like(word)}%" for word in words],
-        "found_id": int(number) if number.isascii() and number.isdigit() and len(number) < ID_DIGITS else None,
-        "after": key_from(after),
-        "size": size + 1,
-    }
+    given = {**_asked(user_id, currency, wanted), "after": key_from(after), "size": size + 1, "skip": skip}
     rows = [_row(row) for row in await session.execute(_PAGE, given)]
     return paged(rows, size, [row.id for row in rows])
+
+
+async def count_services(
+    session: AsyncSession, user_id: int | None, currency: str, wanted: ServiceFilter = EVERYTHING, *, most: int
+) -> int:
+    """Return how many services `services_page` finds, counted up to `most`."""
+    return int(await session.scalar(_COUNT, {**_asked(user_id, currency, wanted), "most": most}) or 0)
+
+
+def _asked(user_id: int | None, currency: str, wanted: ServiceFilter) -> dict[str, Any]:
+    words = (wanted.search or "").split()
+    number = words[0] if len(words) == 1 else ""
+    return {
+        "user_id": user_id,
+        "currency": currency,
+        "category_id": wanted.category_id,
+        "category": wanted.category,
+        "platform": wanted.platform,
+        "patterns": [f"%{_like(word)}%" for word in words],
+        "found_id": int(number) if number.isascii() and number.isdigit() and len(number) < ID_DIGITS else None,
+    }
 
 
 async def service_for(session: AsyncSession, user_id: int | None, service_id: int, currency: str) -> ServiceRow:
@@ -231,16 +254,21 @@ _PLACE = "c.position, c.id, s.position, s.id"
 _LIST = text(f"{_COLUMNS} ORDER BY {_PLACE}")
 _ONE = text(f"{_COLUMNS} AND s.id = :service_id")
 # A cursor is the id of a page's last service: where that stands now is where the next page begins.
+_WANTED = """
+   AND (CAST(:category_id AS bigint) IS NULL OR c.id = CAST(:category_id AS bigint))
+   AND (CAST(:category AS text) IS NULL OR c.name = CAST(:category AS text))
+   AND (CAST(:platform AS text) IS NULL OR c.platform = CAST(:platform AS text))
+   AND (s.id = CAST(:found_id AS bigint) OR s.name || ' ' || c.name ILIKE ALL (CAST(:patterns AS text[])))
+"""
+_COUNT = text(f"SELECT count(*) FROM (SELECT {_ON_SALE} {_WANTED} LIMIT :most) counted")
 _PAGE = text(
     f"""
 {_COLUMNS}
-   AND (CAST(:category_id AS bigint) IS NULL OR c.id = CAST(:category_id AS bigint))
-   AND (CAST(:platform AS text) IS NULL OR c.platform = CAST(:platform AS text))
-   AND (s.id = CAST(:found_id AS bigint) OR s.name || ' ' || c.name ILIKE ALL (CAST(:patterns AS text[])))
+{_WANTED}
    AND (CAST(:after AS bigint) IS NULL OR ({_PLACE}) > (
         SELECT lc.position, lc.id, ls.position, ls.id FROM services ls JOIN categories lc ON lc.id = ls.category_id
          WHERE ls.id = CAST(:after AS bigint)))
- ORDER BY {_PLACE} LIMIT :size
+ ORDER BY {_PLACE} LIMIT :size OFFSET :skip
 """
 )
 

@@ -4,9 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, SQLColumnExpression, Subquery, select, union_all
+from sqlalchemy import ColumnElement, Select, SQLColumnExpression, Subquery, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -88,19 +88,31 @@ def _own(user_id: int, kind: AccountKind, currency: str) -> Select[int]:
 
 
 async def statement(
-    session: AsyncSession, user_id: int, currency: str, *, after: str | None = None, size: int = PAGE_SIZE
+    session: AsyncSession,
+    user_id: int,
+    currency: str,
+    *,
+    after: str | None = None,
+    size: int = PAGE_SIZE,
+    skip: int = 0,
+    oldest_first: bool = False,
 ) -> Paged[StatementLine]:
-    """Return a page of a wallet's movements, newest first."""
+    """Return a page of a wallet's movements, newest first unless asked otherwise.
+
+    `skip` is for pages by number: so many rows are read and left out.
+    """
     wallet = await session.scalar(_own(user_id, AccountKind.WALLET, currency))
     if wallet is None:
         return Paged([], None)
     key = key_from(after)
     # Each side has its own index; together they are merged, so a page costs two short index scans.
     row = LedgerTransfer
-    out = _side(row.debit_id == wallet, -row.amount, row.debit_balance, key, size)
-    back = _side(row.credit_id == wallet, row.amount, row.credit_balance, key, size)
+    part = _Part(key, skip + size + 1, oldest_first)
+    out = _side(row.debit_id == wallet, -row.amount, row.debit_balance, part)
+    back = _side(row.credit_id == wallet, row.amount, row.credit_balance, part)
     both = union_all(select(out), select(back)).subquery()
-    rows = (await session.execute(select(both).order_by(both.c.id.desc()).limit(size + 1))).all()
+    order = both.c.id.asc() if oldest_first else both.c.id.desc()
+    rows = (await session.execute(select(both).order_by(order).offset(skip).limit(size + 1))).all()
     lines = [
         StatementLine(
             id=one.id,
@@ -117,19 +129,34 @@ async def statement(
     return paged(lines, size, [line.id for line in lines])
 
 
+async def count_lines(session: AsyncSession, user_id: int, currency: str, *, most: int) -> int:
+    """Return how many movements a wallet has had, counted up to `most`."""
+    row, wallet = LedgerTransfer, _own(user_id, AccountKind.WALLET, currency).scalar_subquery()
+    sides = [select(row.id).where(side == wallet).limit(most).subquery() for side in (row.debit_id, row.credit_id)]
+    both = union_all(*(select(side.c.id) for side in sides)).subquery()
+    return min(most, int(await session.scalar(select(func.count()).select_from(both)) or 0))
+
+
+class _Part(NamedTuple):
+    """Which rows of a side are read."""
+
+    key: int | None
+    most: int
+    oldest_first: bool
+
+
 def _side(
     side: ColumnElement[bool],
     signed: SQLColumnExpression[Decimal],
     balance: SQLColumnExpression[Decimal | None],
-    before: int | None,
-    size: int,
+    part: _Part,
 ) -> Subquery:
     row = LedgerTransfer
     columns: tuple[ColumnElement[Any], ...] = (signed.label("signed"), balance.label("balance"))
     found = select(row.id, row.created_at, row.reason, row.subject, row.note, *columns).where(side)
-    if before is not None:
-        found = found.where(row.id < before)
-    return found.order_by(row.id.desc()).limit(size + 1).subquery()
+    if part.key is not None:
+        found = found.where(row.id > part.key if part.oldest_first else row.id < part.key)
+    return found.order_by(row.id.asc() if part.oldest_first else row.id.desc()).limit(part.most).subquery()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from smmpanel.accounts.access import Actor, Permission
 from smmpanel.kernel.money import plain
 from smmpanel.ledger import transfers_for
 from smmpanel.orders.models import OrderAttempt, OrderEvent
+from smmpanel.orders.noting import NOTE
 from smmpanel.orders.queries import OrderView, order_for
 from smmpanel.orders.words import cancel_word, refill_word, status_word
 
-OPEN_NOTES = frozenset({"rest_canceled", "run", "link"})
+OPEN_NOTES = frozenset({"rest_canceled", "run", "link", NOTE})
 """Events whose notes a customer may read; others can name providers."""
 CUSTOMER_EVENTS = OPEN_NOTES | {"status", "refill", "cancel", "drip_paused", "drip_resumed"}
 CUSTOMER_MONEY = frozenset({"order_hold", "order_refund", "order_correction"})

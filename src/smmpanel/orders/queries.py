@@ -207,6 +207,7 @@ _CONDITIONS = {
     "ids": "o.id = ANY(CAST(:ids AS bigint[]))",
     "link": "(link_name(o.link) = link_name(:link) AND o.link = :link)",
     "before": "o.id < :before",
+    "beyond": "o.id > :beyond",
     "since": "o.created_at >= :since",
     "until": "o.created_at < :until",
 }
@@ -238,9 +239,43 @@ async def orders_page(
     *,
     after: str | None = None,
     size: int = PAGE_SIZE,
+    skip: int = 0,
+    oldest_first: bool = False,
 ) -> Paged[OrderView]:
-    """Return a page of orders, newest first. Without `orders.view` only the viewer's own are found, whatever is asked."""
+    """Return a page of orders, newest first unless asked otherwise. Without `orders.view` only the viewer's own are found.
+
+    `skip` is for pages by number: so many rows are read and left out. With `words` it means nothing.
+    """
     size = max(1, min(size, PAGE_SIZE_MAX))
+    conditions, given = await _conditions(session, viewer, wanted)
+    key = key_from(after)
+    if key is not None:
+        name = "beyond" if oldest_first else "before"
+        conditions.append(_CONDITIONS[name])
+        given[name] = key
+    words = _words(wanted.words) if "user_id" in given else None
+    if words is None:
+        order = "ASC" if oldest_first else "DESC"
+        rows = await _rows(session, conditions, {**given, "skip": skip}, size + 1, order=order)
+    else:
+        linked = await orders_on(session, wanted.words or "", most=LINKED_MAX, user_id=given["user_id"])
+        given |= {words[0]: words[1], "linked": linked, "looked_through": LOOKED_THROUGH, "skip": 0}
+        rows = await _rows(session, [*conditions, _OF_LATEST[words[0]]], given, size + 1)
+        if linked and len(rows) <= size:
+            rows += await _rows(session, [*conditions, _OF_OLDER], given, size + 1 - len(rows))
+    return paged([_view(row) for row in rows], size, [row["id"] for row in rows])
+
+
+async def count_orders(session: AsyncSession, viewer: Actor, wanted: OrderFilter, *, most: int) -> int:
+    """Return how many orders `orders_page` finds, `words` aside, counted up to `most`."""
+    conditions, given = await _conditions(session, viewer, wanted)
+    counted = text(
+        f"SELECT count(*) FROM (SELECT FROM orders o WHERE {' AND '.join(conditions) or 'true'} LIMIT :most) counted"
+    )
+    return int(await session.scalar(counted, {**given, "most": most}) or 0)
+
+
+async def _conditions(session: AsyncSession, viewer: Actor, wanted: OrderFilter) -> tuple[list[str], dict[str, Any]]:
     staff = viewer.may(Permission.ORDERS_VIEW)
     user_id = wanted.user_id if staff else (viewer.user_id or 0)
     given: dict[str, Any] = {
@@ -250,7 +285,6 @@ async def orders_page(
         "unconfirmed": wanted.unconfirmed if staff else None,
         "parent_id": wanted.parent_id,
         "statuses": [status.value for status in wanted.statuses] or None,
-        "before": key_from(after),
         "since": wanted.since,
         "until": wanted.until,
         **await _searched(session, wanted.search, staff=staff),
@@ -263,22 +297,17 @@ async def orders_page(
         conditions.append(f"o.kind IN ({kinds})")
     elif not given.keys() & {"parent_id", "ids", "link"}:
         conditions.append("o.kind <> 'run'")
-    words = _words(wanted.words) if user_id is not None else None
-    if words is None:
-        rows = await _rows(session, conditions, given, size + 1)
-    else:
-        linked = await orders_on(session, wanted.words or "", most=LINKED_MAX, user_id=user_id)
-        given |= {words[0]: words[1], "linked": linked, "looked_through": LOOKED_THROUGH}
-        rows = await _rows(session, [*conditions, _OF_LATEST[words[0]]], given, size + 1)
-        if linked and len(rows) <= size:
-            rows += await _rows(session, [*conditions, _OF_OLDER], given, size + 1 - len(rows))
-    return paged([_view(row) for row in rows], size, [row["id"] for row in rows])
+    return conditions, given
 
 
-async def _rows(session: AsyncSession, conditions: list[str], given: dict[str, Any], most: int) -> list[Any]:
+async def _rows(
+    session: AsyncSession, conditions: list[str], given: dict[str, Any], most: int, *, order: str = "DESC"
+) -> list[Any]:
     # First the page, then what belongs to its orders.
-    chosen = f"(SELECT o.* FROM orders o WHERE {' AND '.join(conditions) or 'true'} ORDER BY o.id DESC LIMIT :most)"
-    page = text(f"{_VIEW.format(orders=chosen)} ORDER BY o.id DESC")
+    where = " AND ".join(conditions) or "true"
+    offset = "OFFSET :skip" if given["skip"] else ""
+    chosen = f"(SELECT o.* FROM orders o WHERE {where} ORDER BY o.id {order} LIMIT :most {offset})"
+    page = text(f"{_VIEW.format(orders=chosen)} ORDER BY o.id {order}")
     return list((await session.execute(page, {**given, "most": most})).mappings())
 
 

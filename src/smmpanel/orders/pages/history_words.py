@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from smmpanel.kernel.i18n import marked
 from smmpanel.orders.histories import HistoryLine
+from smmpanel.orders.noting import NOTE
 from smmpanel.orders.pages.rows import short_link
 from smmpanel.web.languages import say
 from smmpanel.web.pages import formats_of
@@ -47,8 +48,10 @@ DRIP_PAUSED = marked("Drip-feed paused")
 DRIP_RESUMED = marked("Drip-feed resumed")
 REST_CANCELED = marked("The rest was canceled: {runs} runs will not start")
 RUN_STARTED = marked("Run {run} started as order {order}")
+NOTED = marked("Your note: {note}")
 LINK_CHANGED = marked("Link changed from {before} to {after}")
 # icons: circle-check circle-dot circle-plus circle-slash circle-x clock link loader octagon-pause pause play refresh-ccw rotate-ccw wallet
+# icons: scroll-text
 
 _STATUS_ICONS = {
     "Pending": "clock",
@@ -136,6 +139,10 @@ def _rest(request: Request, line: HistoryLine) -> Told | None:
     return None if found is None else Told(line.at, say(request, REST_CANCELED, runs=found[1]), icon="circle-slash")
 
 
+def _note(request: Request, line: HistoryLine) -> Told:
+    return Told(line.at, say(request, NOTED, note=line.note), icon="scroll-text")
+
+
 def _run(request: Request, line: HistoryLine) -> Told | None:
     found = _RUN.match(line.note)
     if found is None:
@@ -168,6 +175,7 @@ _TELLERS: dict[str, Callable[[Request, HistoryLine], Told | None]] = {
     "drip_paused": _drip_paused,
     "drip_resumed": _drip_resumed,
     "rest_canceled": _rest,
+    NOTE: _note,
     "run": _run,
     "link": _link,
     "money": _money,
