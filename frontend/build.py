@@ -37,7 +37,7 @@ FONTS = {
 }
 DONG = "₫"
 DONG_FONT = "@fontsource-variable/inter/files/inter-vietnamese-wght-normal.woff2"
-OWN_SCRIPTS = ("api-docs.js", "app.js", "deposit.js", "order.js", "order-rows.js", "orders.js")
+OWN_SCRIPTS = ("api-docs.js", "app.js", "deposit.js", "order.js", "order-rows.js", "orders.js", "passkeys.js")
 """The behaviour of all pages, and what single pages load beside it."""
 SCRIPTS = {"htmx.js": "htmx.org/dist/htmx.min.js", "htmx-sse.js": "htmx.org/dist/ext/hx-sse.min.js"}
 

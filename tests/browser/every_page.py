@@ -33,6 +33,8 @@ EVERY_PAGE = (
     Shown("account", "/account", CUSTOMER),
     Shown("account-security", "/account/security", CUSTOMER),
     Shown("account-second-factor", "/account/security/second-factor", CUSTOMER),
+    Shown("account-passkeys", "/account/security/passkeys", CUSTOMER),
+    Shown("account-other-sites", "/account/security/other-sites", CUSTOMER),
     Shown("account-sign-ins", "/account/security/sign-ins", CUSTOMER),
     Shown("account-notifications", "/account/notifications", CUSTOMER),
     Shown("orders", "/orders", CUSTOMER),
@@ -77,4 +79,6 @@ EVERY_PAGE = (
     Shown("staff-tier-new", "/staff/tiers/new", ADMIN),
     Shown("staff-tier", "/staff/tiers", ADMIN, first_link="a[data-row-link]"),
     Shown("not-found", "/no-such-page", VISITOR, status=404),
+    Shown("staff-invitations", "/staff/invitations", ADMIN),
+    Shown("staff-settings-sign-in", "/staff/settings/sign-in", ADMIN),
 )

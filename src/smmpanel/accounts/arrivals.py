@@ -57,7 +57,8 @@ def arrival_of(request: Request, *, now: datetime, typed: str = "", device: Devi
 def kept_code(connection: HTTPConnection, *, now: datetime) -> str:
     """Return the code that a link left with this browser; empty if there was none, or long ago."""
     try:
-        opened = panel_of(connection).vault.open((referral_cookie(connection) or "").encode())
+        kept = referral_cookie(connection) or ""
+        opened = panel_of(connection).vault.open((kept + "=" * (-len(kept) % 4)).encode())
         code, _, until = opened.partition("|")
         is_good = datetime.fromtimestamp(int(until), UTC) > now
     except (SecretUnreadableError, ValueError):
@@ -67,4 +68,5 @@ def kept_code(connection: HTTPConnection, *, now: datetime) -> str:
 
 def sealed_code(vault: Vault, code: str, *, until: datetime) -> str:
     """Write a code for the cookie. No code looks like any other: what is kept does not tell whether a code exists."""
-    return vault.seal(f"{code:<{CODE_MAX}}|{int(until.timestamp())}").decode()
+    # Cookies with a sign for equality in them would have to be quoted.
+    return vault.seal(f"{code:<{CODE_MAX}}|{int(until.timestamp())}").decode().rstrip("=")

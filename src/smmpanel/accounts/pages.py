@@ -1,6 +1,7 @@
 """The sign-in page, signing out, and the bare page behind it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -12,11 +13,13 @@ from smmpanel.accounts.access import SecondFactorRequiredError
 from smmpanel.accounts.arriving import arrive, lead_to_second_step
 from smmpanel.accounts.current import FOR_EVERYBODY, CurrentViewer, MaybeViewer, RequestOrigin
 from smmpanel.accounts.entering import SecondFactorNeededError
+from smmpanel.accounts.openid.settings import openid_settings
 from smmpanel.accounts.sessions import revoke_token
 from smmpanel.accounts.signing_in import LOGIN_MAX, WrongPasswordError, sign_in
 from smmpanel.accounts.states import AccountBannedError, AccountSuspendedError, Role
 from smmpanel.accounts.throttling import TooManyAttemptsError
 from smmpanel.kernel.i18n import marked
+from smmpanel.kernel.panel import Panel
 from smmpanel.web.cookies import (
     drop_kept_cookie,
     drop_session_cookie,
@@ -37,6 +40,7 @@ router = APIRouter(include_in_schema=False)
 
 NAME_MISSING = marked("Enter your user name or e-mail address.")
 PASSWORD_MISSING = marked("Enter your password.")
+SIGN_IN_WITH = marked("Sign in with {name}")
 STAFF_HOMES = ("/staff", "/staff/orders")
 CUSTOMER_HOMES = ("/orders/new", "/orders")
 SECOND_FACTOR_PATH = "/account/security/second-factor"
@@ -54,6 +58,8 @@ class SignInPage:
 
     login: str = ""
     target: str = "/"
+    openid_label: str = ""
+    """The other site that people may sign in with, if there is one."""
     login_error: str = ""
     password_error: str = ""
     error: str = ""
@@ -82,12 +88,12 @@ async def show_home(request: Request, viewer: CurrentViewer) -> Response:
 
 
 @router.get(SIGN_IN_PATH, dependencies=FOR_EVERYBODY)
-async def show_sign_in(request: Request, viewer: MaybeViewer) -> Response:
+async def show_sign_in(request: Request, panel: CurrentPanel, viewer: MaybeViewer) -> Response:
     """Show the sign-in form; whoever is signed in is led on."""
     target = safe_target(request.query_params.get("next", "/"))
     if viewer is not None:
         return see_other(target)
-    return page(request, "accounts/sign_in.html", SignInPage(target=target))
+    return await _form(request, panel, SignInPage(target=target))
 
 
 @router.post(SIGN_IN_PATH, dependencies=FOR_EVERYBODY)
@@ -98,7 +104,7 @@ async def take_sign_in(request: Request, panel: CurrentPanel, origin: RequestOri
     target = safe_target(form.get("next", "/"))
     missing = _missing(request, login, password, target)
     if missing is not None:
-        return page(request, "accounts/sign_in.html", missing, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+        return await _form(request, panel, missing, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     lifetime = timedelta(days=panel.settings.session_days)
     now = panel.clock()
     try:
@@ -113,7 +119,7 @@ async def take_sign_in(request: Request, panel: CurrentPanel, origin: RequestOri
         status = HTTPStatus.UNPROCESSABLE_ENTITY if isinstance(error, WrongPasswordError) else failure.status
         headers = {name: value for name, value in failure.headers.items() if name == "Retry-After"}
         shown = SignInPage(login=login[:LOGIN_MAX], target=target, error=failure.message)
-        return page(request, "accounts/sign_in.html", shown, status=status, headers=headers)
+        return await _form(request, panel, shown, status=status, headers=headers)
     return await arrive(request, panel, signed.session, target, now=now)
 
 
@@ -134,6 +140,20 @@ async def take_sign_out(request: Request, panel: CurrentPanel, session: Session,
     drop_session_cookie(request, response)
     drop_kept_cookie(request, response)
     return response
+
+
+async def _form(
+    request: Request,
+    panel: Panel,
+    shown: SignInPage,
+    *,
+    status: int = HTTPStatus.OK,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    async with panel.db.transaction() as session:
+        other = await openid_settings(session, panel)
+    label = say(request, SIGN_IN_WITH, name=other.label) if other else ""
+    return page(request, "accounts/sign_in.html", replace(shown, openid_label=label), status=status, headers=headers)
 
 
 def _missing(request: Request, login: str, password: str, target: str) -> SignInPage | None:

@@ -8,19 +8,23 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import ClassVar
 
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.access import Actor, known_permissions
 from smmpanel.accounts.audit import audit
 from smmpanel.accounts.finding import find_user, locked_user
 from smmpanel.accounts.mailed_tokens import LinkWorthlessError, Purpose, find_token, use_token
-from smmpanel.accounts.models import AttemptCounter, MailedToken, User
+from smmpanel.accounts.models import ApiKey, AttemptCounter, MailedToken, User
+from smmpanel.accounts.passkeys import drop_passkeys
 from smmpanel.accounts.passwords import check_password_rules, hash_password
+from smmpanel.accounts.second_factor import drop_factor
 from smmpanel.accounts.sessions import revoke_sessions
+from smmpanel.accounts.sign_in_models import OutsideIdentity
 from smmpanel.accounts.signing_in import ACCOUNT_LIMIT, Origin
 from smmpanel.accounts.signing_up import normal_email
 from smmpanel.accounts.states import AccountState, refuse_inactive
+from smmpanel.accounts.steps import drop_steps
 from smmpanel.accounts.throttling import Limit, count_attempt
 from smmpanel.kernel.crypto import Vault
 from smmpanel.kernel.db import Database
@@ -93,6 +97,10 @@ async def reset_password(db: Database, vault: Vault, *, token: str, new: str, or
     async with db.transaction() as session:
         user = await _owner(session, await use_token(session, vault, token, Purpose.RESET, now=now))
         user.password_hash, user.password_changed_at = new_hash, now
+        if user.email_verified_at is None:
+            # Nobody has shown before that the address is theirs: whoever typed it in may be somebody else, and must not
+            # keep a way in.
+            await _drop_other_ways_in(session, user.id, now)
         # The mail was read, so the address is theirs.
         user.email_verified_at = user.email_verified_at or now
         actor = Actor("user", user.id, user.username, user.role, known_permissions(user.permissions), ip=origin.ip)
@@ -104,6 +112,19 @@ async def reset_password(db: Database, vault: Vault, *, token: str, new: str, or
                 AttemptCounter.kind == ACCOUNT_LIMIT.kind, AttemptCounter.subject == f"user:{user.id}"
             )
         )
+
+
+async def _drop_other_ways_in(session: AsyncSession, user_id: int, now: datetime) -> None:
+    await drop_factor(session, user_id)
+    await drop_passkeys(session, user_id)
+    await drop_steps(session, user_id)
+    await session.execute(delete(OutsideIdentity).where(OutsideIdentity.user_id == user_id))
+    await session.execute(
+        update(ApiKey)
+        .where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def _owner(session: AsyncSession, token: MailedToken) -> User:

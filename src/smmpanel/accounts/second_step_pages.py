@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from smmpanel.accounts.arriving import CODE_PATH, arrive
 from smmpanel.accounts.current import FOR_EVERYBODY, RequestOrigin
+from smmpanel.accounts.passkeys import list_passkeys
 from smmpanel.accounts.second_factor import TYPED_MAX, WrongCodeError
 from smmpanel.accounts.second_step import give_code, half_of
 from smmpanel.accounts.states import AccountBannedError, AccountSuspendedError
@@ -33,6 +34,7 @@ class CodePage:
     """What accounts/second_step.html receives."""
 
     target: str
+    has_passkeys: bool
     wrong: str = ""
 
 
@@ -43,10 +45,11 @@ async def show_code(request: Request, panel: CurrentPanel) -> Response:
     try:
         async with panel.db.transaction() as session:
             token = step_cookie(request, StepKind.SECOND)
-            await look_at_step(session, panel.vault, StepKind.SECOND, token, now=panel.clock())
+            half = half_of(await look_at_step(session, panel.vault, StepKind.SECOND, token, now=panel.clock()))
+            has_passkeys = bool(await list_passkeys(session, half.user_id))
     except StepOverError:
         return see_other(SIGN_IN_PATH)
-    return page(request, "accounts/second_step.html", CodePage(target))
+    return page(request, "accounts/second_step.html", CodePage(target, has_passkeys))
 
 
 @router.post(CODE_PATH)
@@ -58,6 +61,7 @@ async def take_code(request: Request, panel: CurrentPanel, origin: RequestOrigin
     try:
         async with panel.db.transaction() as session:
             half = half_of(await look_at_step(session, panel.vault, StepKind.SECOND, token, now=now))
+            has_passkeys = bool(await list_passkeys(session, half.user_id))
         code = form.get("code", "")[:TYPED_MAX]
         signed = await give_code(panel.db, panel.vault, half, code, origin=origin, lifetime=lifetime, now=now)
     except (WrongCodeError, TooManyAttemptsError) as wrong:
@@ -65,7 +69,7 @@ async def take_code(request: Request, panel: CurrentPanel, origin: RequestOrigin
         # Not 401: that would promise a way of signing in that this page does not use.
         status = HTTPStatus.UNPROCESSABLE_ENTITY if isinstance(wrong, WrongCodeError) else failure.status
         headers = {name: value for name, value in failure.headers.items() if name == "Retry-After"}
-        shown = CodePage(target, failure.message)
+        shown = CodePage(target, has_passkeys, failure.message)
         return page(request, "accounts/second_step.html", shown, status=status, headers=headers)
     except (StepOverError, AccountSuspendedError, AccountBannedError) as over:
         return begin_again(request, over)

@@ -20,6 +20,8 @@ from smmpanel.accounts.current import FOR_MEMBERS, CurrentViewer
 from smmpanel.accounts.entering import has_second_factor
 from smmpanel.accounts.login_history import Try, device_name, login_history, tries_shown
 from smmpanel.accounts.models import User
+from smmpanel.accounts.openid.linking import list_identities
+from smmpanel.accounts.openid.settings import openid_settings
 from smmpanel.accounts.passkeys import list_passkeys
 from smmpanel.accounts.passwords import NO_PASSWORD, TYPED_MAX, WeakPasswordError
 from smmpanel.accounts.sessions import list_sessions, revoke_session, revoke_sessions
@@ -67,6 +69,9 @@ class SecurityPage:
     has_password: bool
     has_factor: bool
     passkeys: int
+    other_site: str
+    """The other site that people may sign in with, if there is one."""
+    other_sites: int
     wrong_field: str = ""
     wrong: str = ""
 
@@ -163,6 +168,7 @@ async def _shown(
         for one in alive[:SESSIONS_SHOWN]
     ]
     user = await session.get_one(User, viewer.user_id)
+    other = await openid_settings(session, request.app.state.panel)
     return SecurityPage(
         viewer.username,
         devices,
@@ -170,6 +176,8 @@ async def _shown(
         has_password=user.password_hash != NO_PASSWORD,
         has_factor=await has_second_factor(session, viewer.user_id),
         passkeys=len(await list_passkeys(session, viewer.user_id)),
+        other_site=other.label if other else "",
+        other_sites=len(await list_identities(session, viewer.user_id)),
         wrong_field=wrong_field,
         wrong=wrong,
     )

@@ -1,6 +1,6 @@
 """The page on which somebody makes an account."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -14,6 +14,17 @@ from smmpanel.accounts.current import FOR_EVERYBODY, MaybeViewer, RequestOrigin
 from smmpanel.accounts.passwords import TYPED_MAX, WeakPasswordError
 from smmpanel.accounts.referral_codes import CODE_MAX, owner_of_code
 from smmpanel.accounts.sessions import open_session
+from smmpanel.accounts.sign_up_gate import CODE_MAX as INVITATION_MAX
+from smmpanel.accounts.sign_up_gate import (
+    Gate,
+    InvitationNeededError,
+    InvitationWorthlessError,
+    SignUpClosedError,
+    SignUpFullError,
+    SignUpMode,
+    is_full,
+    sign_up_rules,
+)
 from smmpanel.accounts.signing_in import count_sign_up
 from smmpanel.accounts.signing_up import (
     EMAIL_MAX,
@@ -27,6 +38,7 @@ from smmpanel.accounts.signing_up import (
 from smmpanel.accounts.throttling import TooManyAttemptsError
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.i18n import marked
+from smmpanel.kernel.panel import Panel
 from smmpanel.web.cookies import set_session_cookie
 from smmpanel.web.csrf import CsrfChecked
 from smmpanel.web.errors import failure_of
@@ -41,6 +53,17 @@ router = APIRouter(include_in_schema=False, dependencies=FOR_EVERYBODY)
 PATH, FIRST_PAGE = "/sign-up", "/orders/new"
 CODE_UNKNOWN = marked("Nobody has this code. Correct it, or leave the field empty.")
 WRONG = {"username": USERNAME_WRONG, "referral_code": CODE_UNKNOWN}
+_REFUSALS = (
+    InvalidInputError,
+    WeakPasswordError,
+    UsernameTakenError,
+    EmailTakenError,
+    TooManyAttemptsError,
+    SignUpClosedError,
+    SignUpFullError,
+    InvitationNeededError,
+    InvitationWorthlessError,
+)
 ZONES = {"vi": "Asia/Ho_Chi_Minh", "id": "Asia/Jakarta"}
 """What most readers of a language live by; others begin with the panel's own zone."""
 
@@ -52,16 +75,20 @@ class SignUpPage:
     username: str = ""
     email: str = ""
     referral_code: str = ""
+    invitation_code: str = ""
+    mode: SignUpMode = SignUpMode.OPEN
+    is_full: bool = False
     wrong_field: str = ""
     wrong: str = ""
 
 
 @router.get(PATH)
-async def show_sign_up(request: Request, viewer: MaybeViewer) -> Response:
-    """Show the form; whoever is signed in has an account."""
+async def show_sign_up(request: Request, panel: CurrentPanel, viewer: MaybeViewer) -> Response:
+    """Show the form, or say that nobody can join now; whoever is signed in has an account."""
     if viewer is not None:
         return see_other("/")
-    return page(request, "accounts/sign_up.html", SignUpPage())
+    invitation = request.query_params.get("invitation", "").strip()[:INVITATION_MAX]
+    return page(request, "accounts/sign_up.html", await _shown(panel, SignUpPage(invitation_code=invitation)))
 
 
 @router.post(PATH)
@@ -72,6 +99,7 @@ async def take_sign_up(request: Request, panel: CurrentPanel, origin: RequestOri
     language, now = language_of(request), panel.clock()
     lifetime = timedelta(days=panel.settings.session_days)
     device, typed_code = device_of(request), form.get("referral_code", "").strip()
+    invitation = form.get("invitation_code", "").strip()[:INVITATION_MAX]
     try:
         await count_sign_up(panel.db, origin.ip, now=now)
         async with panel.db.transaction() as session:
@@ -84,25 +112,33 @@ async def take_sign_up(request: Request, panel: CurrentPanel, origin: RequestOri
                 language=language,
                 time_zone=ZONES.get(language, str(getattr(request.state, "panel_time_zone", "UTC"))),
                 arrival=arrival_of(request, now=now, typed=typed_code, device=device),
+                gate=Gate(panel.vault, now, invitation),
             )
             opened = await open_session(
                 session, user.id, lifetime=lifetime, ip=origin.ip, user_agent=origin.user_agent, now=now
             )
-    except (InvalidInputError, WeakPasswordError, UsernameTakenError, EmailTakenError, TooManyAttemptsError) as error:
+    except _REFUSALS as error:
         failure = failure_of(request, error)
         field = str(error.fields.get("field", ""))
         told = failure.message
         if isinstance(error, InvalidInputError):
             told = say(request, WRONG.get(field, EMAIL_WRONG))
-        throttled = isinstance(error, TooManyAttemptsError)
-        status = failure.status if throttled else HTTPStatus.UNPROCESSABLE_ENTITY
+        is_shut = isinstance(error, (TooManyAttemptsError, SignUpClosedError, SignUpFullError))
+        status = failure.status if is_shut else HTTPStatus.UNPROCESSABLE_ENTITY
         headers = {name: value for name, value in failure.headers.items() if name == "Retry-After"}
-        shown = SignUpPage(username[:USERNAME_MAX], email[:EMAIL_MAX], typed_code[:CODE_MAX], field, told)
+        typed = SignUpPage(username[:USERNAME_MAX], email[:EMAIL_MAX], typed_code[:CODE_MAX], invitation)
+        shown = await _shown(panel, replace(typed, wrong_field=field, wrong=told))
         return page(request, "accounts/sign_up.html", shown, status=status, headers=headers)
     response = see_other(FIRST_PAGE)
     set_session_cookie(request, response, opened.token, int(lifetime.total_seconds()))
     device.keep(request, response)
     return response
+
+
+async def _shown(panel: Panel, typed: SignUpPage) -> SignUpPage:
+    async with panel.db.transaction() as session:
+        rules = await sign_up_rules(session)
+        return replace(typed, mode=rules.mode, is_full=await is_full(session, rules))
 
 
 async def _check_code(session: AsyncSession, typed: str) -> None:

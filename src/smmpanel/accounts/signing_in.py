@@ -109,6 +109,12 @@ async def count_sign_up(db: Database, ip: str, *, now: datetime) -> None:
         await count_attempt(session, SIGN_UP_LIMIT, neighbourhood(ip), now=now)
 
 
+async def count_address_try(db: Database, ip: str, *, now: datetime) -> Attempt:
+    """Count a try that names no account. Raises `TooManyAttemptsError`."""
+    async with db.transaction() as session:
+        return await count_attempt(session, ADDRESS_LIMIT, neighbourhood(ip), now=now)
+
+
 async def count_password_try(db: Database, user_id: int, *, now: datetime) -> Attempt:
     """Count a try to give the present password of a signed-in account: no way around the lock-out."""
     async with db.transaction() as session:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.accounts.models import User
 from smmpanel.accounts.passwords import check_password_rules, hash_password
 from smmpanel.accounts.referral_codes import code_of
+from smmpanel.accounts.sign_up_gate import Gate, note_invited
 from smmpanel.accounts.states import Role
 from smmpanel.kernel.errors import ConflictError, InvalidInputError
 from smmpanel.kernel.facts import Fact, record
@@ -81,16 +82,19 @@ async def register(
     time_zone: str = "UTC",
     role: Role = Role.CUSTOMER,
     arrival: Arrival = UNKNOWN,
+    gate: Gate | None = None,
 ) -> User:
     """Make an account, with a referral code of its own.
 
-    Raises `InvalidInputError`, `WeakPasswordError`, `UsernameTakenError` or `EmailTakenError`.
+    Who comes by themselves passes the gate; without one, as for users made by commands, everybody may. Raises
+    `InvalidInputError`, `WeakPasswordError`, `UsernameTakenError`, `EmailTakenError`, or what the gate raises.
     """
     check_username(username)
     address = normal_email(email)
     check_password_rules(password)
     # Hashed before the first statement, so that no connection waits for it.
     password_hash = await hash_password(password)
+    invitation_id = await gate.admit(session) if gate else None
     user = await add_user(
         session,
         username=username,
@@ -100,6 +104,7 @@ async def register(
         time_zone=time_zone,
         role=role,
     )
+    note_invited(session, user.id, invitation_id)
     await welcome(session, user.id, arrival)
     return user
 

@@ -8,16 +8,22 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from sqlalchemy import case, exists, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from smmpanel.accounts.access import AddressNotAllowedError, SecondFactorRequiredError
+from smmpanel.accounts.access import Actor, AddressNotAllowedError, Permission, SecondFactorRequiredError
+from smmpanel.accounts.audit import audit
 from smmpanel.accounts.models import LoginSession, User
 from smmpanel.accounts.sign_in_models import SecondFactor
 from smmpanel.accounts.states import Role
-from smmpanel.kernel.errors import ForbiddenError
-from smmpanel.kernel.options import PanelOption
-from smmpanel.web.addresses import address_in
+from smmpanel.kernel.errors import ForbiddenError, InvalidInputError
+from smmpanel.kernel.i18n import marked
+from smmpanel.kernel.options import PanelOption, read_option, write_option
+from smmpanel.web.addresses import address_in, normal_network
 
 OPTION = "staff_door"
+NETWORKS_MAX = 100
+NETWORKS_WRONG = marked("Enter addresses or networks such as 203.0.113.7 or 10.0.0.0/8, one in each line.")
+LOCKED_OUT = marked("You would shut yourself out: your own address, {ip}, must be among them.")
 _IS_STAFF = or_(User.role != Role.CUSTOMER, LoginSession.acted_by.is_not(None))
 DOOR_RULES = case(
     (_IS_STAFF, select(PanelOption.value).where(PanelOption.name == OPTION).scalar_subquery()), else_=None
@@ -59,3 +65,39 @@ def why_held_back(rules: DoorRules, *, ip: str | None, has_second_factor: bool) 
     if rules.second_factor and not has_second_factor:
         return SecondFactorRequiredError
     return None
+
+
+class LockedOutError(InvalidInputError):
+    """Whoever sets the networks would not be let in from where they are."""
+
+
+def read_networks(typed: str, *, ip: str) -> tuple[str, ...]:
+    """Read the networks from which the back office is to be open; nobody shuts themselves out.
+
+    Raises `InvalidInputError` or `LockedOutError`.
+    """
+    words = typed.replace(",", " ").split()
+    found = [normal_network(word) for word in words]
+    if None in found or len(found) > NETWORKS_MAX:
+        raise InvalidInputError(field="networks", reason=NETWORKS_WRONG)
+    networks = tuple(dict.fromkeys(str(network) for network in found))
+    if networks and not address_in(ip, networks):
+        raise LockedOutError(field="networks", reason=LOCKED_OUT, ip=ip)
+    return networks
+
+
+async def change_door(session: AsyncSession, actor: Actor, rules: DoorRules) -> bool:
+    """Say what is asked of staff; returns whether it was different."""
+    require_to_change_doors(actor)
+    kept = DoorRules.read(await read_option(session, OPTION))
+    if kept.kept == rules.kept:
+        return False
+    await write_option(session, OPTION, rules.kept)
+    await audit(session, actor, Permission.SETTINGS_EDIT, "settings:staff_door", before=kept.kept, after=rules.kept)
+    return True
+
+
+def require_to_change_doors(actor: Actor) -> None:
+    """Raise `ForbiddenError` unless somebody may say how people come in: it decides who may do what."""
+    actor.require(Permission.SETTINGS_EDIT)
+    actor.require(Permission.STAFF_EDIT)

@@ -24,6 +24,7 @@ from smmpanel.accounts.sessions import (
     revoke_sessions,
     viewer_of_cookie,
 )
+from smmpanel.accounts.sign_up_gate import Gate
 from smmpanel.accounts.signing_in import LOGIN_MAX, count_sign_up, sign_in
 from smmpanel.accounts.signing_up import USERNAME_MAX, USERNAME_MIN, register
 from smmpanel.api.account_views import Account, OwnAccount, account_of
@@ -56,6 +57,9 @@ class Registration(BaseModel):
     email: Annotated[CleanText, Field(max_length=TYPED_MAX)]
     password: NewPassword
     referral_code: Annotated[CleanText, Field(max_length=64)] | None = None
+    invitation_code: (
+        Annotated[CleanText, Field(max_length=64, description="Where sign-up takes an invitation.")] | None
+    ) = None
 
 
 class Registered(BaseModel):
@@ -142,7 +146,7 @@ class PasswordChange(BaseModel):
     new_password: NewPassword
 
 
-@router.post("/register", summary="Make an account", responses=errors(409, 422, 429))
+@router.post("/register", summary="Make an account", responses=errors(403, 409, 422, 429))
 async def make_account(
     request: Request, panel: CurrentPanel, session: Session, origin: RequestOrigin, form: Registration
 ) -> Registered:
@@ -156,6 +160,7 @@ async def make_account(
         language=language_of(request),
         time_zone=str(getattr(request.state, "panel_time_zone", "UTC")),
         arrival=arrival_of(request, now=panel.clock(), typed=form.referral_code or ""),
+        gate=Gate(panel.vault, panel.clock(), form.invitation_code or ""),
     )
     # An unknown code must not keep anybody out: many a front end sends whatever stood in the link.
     is_unknown = bool(form.referral_code) and await owner_of_code(session, form.referral_code or "") is None

@@ -23,6 +23,8 @@ from smmpanel.accounts import (
     acting_pages,
     api_key_pages,
     audit_pages,
+    invitation_pages,
+    passkey_pages,
     people_pages,
     profile_pages,
     reset_pages,
@@ -32,6 +34,8 @@ from smmpanel.accounts import (
     sign_up_pages,
 )
 from smmpanel.accounts import pages as account_pages
+from smmpanel.accounts.openid import pages as openid_pages
+from smmpanel.accounts.openid.issuers import Issuers
 from smmpanel.api import (
     admin_deposits,
     auth,
@@ -116,6 +120,9 @@ ROUTERS = (
     books_pages.router,
     audit_pages.router,
     people_pages.router,
+    *passkey_pages.ROUTERS,
+    *openid_pages.ROUTERS,
+    invitation_pages.router,
     *panel_settings.ROUTERS,
     auth.router,
     keys.router,
@@ -187,6 +194,7 @@ def build_app(panel: Panel) -> "Front":
 
 def _is_json(router: APIRouter) -> bool:
     return any(str(getattr(route, "path", "")).startswith("/api/") for route in router.routes)
+    app.state.issuers = Issuers(panel.http)
 
 
 class Front:

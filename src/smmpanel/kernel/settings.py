@@ -77,6 +77,16 @@ class Settings(BaseSettings):
     """How the line to the mail server is encrypted; `none` is for a server on the same machine."""
     smtp_timeout_seconds: float = Field(30, gt=0, le=300)
 
+    mail_to_folder: bool = False
+    """For development: without a mail server, mails are kept in `home/mails`, where the master admin reads them."""
+
+    openid_issuer: str = Field("", max_length=300, pattern=r"^(https?://[^\s?#]+)?$")
+    """Another site to sign in with, by OpenID Connect, such as `https://accounts.google.com`; else as staff set it."""
+    openid_client_id: str = ""
+    openid_client_secret: SecretStr | None = None
+    openid_label: str = Field("", max_length=40)
+    """What the button says."""
+
     @model_validator(mode="after")
     def _mail_is_whole(self) -> Self:
         if self.smtp_host and not self.smtp_from:
@@ -87,8 +97,13 @@ class Settings(BaseSettings):
 
     @property
     def can_mail(self) -> bool:
-        """Whether there is a mail server."""
-        return bool(self.smtp_host)
+        """Whether mails go anywhere: to a mail server or, in development, into a folder."""
+        return bool(self.smtp_host) or self.mails_go_to_folder
+
+    @property
+    def mails_go_to_folder(self) -> bool:
+        """Whether mails are kept for whoever develops, in place of being sent."""
+        return self.mail_to_folder and not self.smtp_host
 
     @property
     def address(self) -> str:
