@@ -29,6 +29,12 @@ SELECT id, (SELECT min(id) FROM providers), '{}', 'accepted' FROM shown, numbers
 
 INSERT INTO users (username, email, password_hash, role, permissions)
 SELECT 'member' || i, 'member' || i || '@example.test', '-', 'staff', '{orders.view}' FROM numbers;
+INSERT INTO referrers (user_id, referrals, credited) VALUES (%(user)s, %(n)s, 1);
+INSERT INTO referrals (referrer_id, referred_id, via, state, signals, mailbox, earned, base, due, credited, created_at)
+SELECT %(user)s, id, 'link', 'flagged', '{same_address,same_device}', email, 10, 5, 0.25, 0.25, now() FROM users WHERE username LIKE 'member%%';
+INSERT INTO commissions (order_id, referral_id, referrer_id, percent, earned, base, due, credited, changed_at)
+SELECT id, (SELECT min(id) FROM referrals), %(user)s, 5, 1, 1, 0.05, 0.05, now() FROM own WHERE place <= %(n)s;
+INSERT INTO payouts (user_id, amount, state, created_at) SELECT referred_id, 1, 'waiting', now() FROM referrals;
 INSERT INTO api_keys (user_id, name, prefix, key_hash, ip_list)
 SELECT %(user)s, 'shop ' || i, 'prefix' || i, '\x00', '{192.0.2.1}' FROM numbers;
 INSERT INTO login_sessions (user_id, token_hash, ip, user_agent, created_at, last_seen_at, expires_at)

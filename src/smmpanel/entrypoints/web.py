@@ -46,6 +46,7 @@ from smmpanel.api import (
     orders,
     payment,
     payment_webhooks,
+    referrals,
     services,
     staff_orders,
     tiers,
@@ -59,7 +60,8 @@ from smmpanel.entrypoints.endings import CommandError, ExitCode
 from smmpanel.entrypoints.opening import open_panel
 from smmpanel.entrypoints.running import run_process
 from smmpanel.entrypoints.shell import read_shell
-from smmpanel.growth import tier_pages, tier_staff
+from smmpanel.growth import referral_pages, referral_staff, tier_pages, tier_staff
+from smmpanel.growth.referral_links import ReferralLinks
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
@@ -110,6 +112,8 @@ ROUTERS = (
     *payment_pages.ROUTERS,
     *staff_payment_pages.ROUTERS,
     notification_pages.router,
+    referral_pages.router,
+    referral_staff.router,
     tier_pages.router,
     tier_staff.router,
     profile_pages.router,
@@ -131,6 +135,7 @@ ROUTERS = (
     orders.router,
     mass_orders.router,
     wallet.router,
+    referrals.router,
     tiers.router,
     payment.router,
     payment_webhooks.router,
@@ -160,6 +165,7 @@ TAGS = [
     },
     {"name": "Wallet", "description": "The own balance and what moved it."},
     {"name": "Tiers", "description": "The tier that what was spent has led to."},
+    {"name": "Referrals", "description": "The own link, the people who followed it, and what it earned."},
     {"name": "Payments", "description": "Paying in, what became of it, and where gateways tell of money."},
     {"name": "Staff: orders", "description": "All customers' orders; each deed takes a permission and is recorded."},
     {"name": "Staff: deposits", "description": "All customers' deposits; approving and rejecting them."},
@@ -185,6 +191,7 @@ def build_app(panel: Panel) -> "Front":
         app.include_router(router, dependencies=[Depends(keep_customs)] if _is_json(router) else None)
     renderers = {"/health": render_json, "/metrics": render_json}
     ways = {str(getattr(route, "path", "")) for router in ROUTERS for route in router.routes}
+    app.add_middleware(ReferralLinks)
     install_web(app, panel, read_shell=read_shell, ways=ways, renderers=renderers, body_max=BODY_MAX)
     app.state.order_figures = OrderFigures()
     app.state.health = health.HealthCheck(panel)

@@ -31,6 +31,7 @@ from smmpanel.ledger import AccountKind, lock_purses, paid_in, panel_account, po
 from smmpanel.ledger.adjusting import BalanceAdjusted
 from smmpanel.orders.models import FINISHED, Order
 from smmpanel.orders.settling import OrderFinished
+from smmpanel.payments.crediting import DepositCredited
 
 ROWS_AT_ONCE = 500
 
@@ -45,7 +46,14 @@ async def reckon_finished_orders(panel: Panel, facts: Sequence[OrderFinished]) -
 
 @on_many(BalanceAdjusted)
 async def reckon_adjusted_balances(panel: Panel, facts: Sequence[BalanceAdjusted]) -> None:
-    """Look again at users who paid in, or got it back: it decides how much commission their orders bring."""
+    """Look again at users whose balance staff changed: real money decides how much commission orders bring."""
+    async with panel.db.transaction() as session:
+        await reckon(session, {fact.user_id for fact in facts}, (), currency=panel.currency, now=panel.clock())
+
+
+@on_many(DepositCredited)
+async def reckon_deposits(panel: Panel, facts: Sequence[DepositCredited]) -> None:
+    """Look again at users who paid in."""
     async with panel.db.transaction() as session:
         await reckon(session, {fact.user_id for fact in facts}, (), currency=panel.currency, now=panel.clock())
 

@@ -15,6 +15,7 @@ from smmpanel.accounts.suspending import ban_user, reactivate_user, suspend_user
 from smmpanel.catalog.staff.provider_forms import NEEDED
 from smmpanel.catalog.staff.typed import amount_in, row_id_in
 from smmpanel.catalog.user_prices import remove_custom_rate, set_custom_rate, set_discount
+from smmpanel.growth.referral_terms import WRONG_PERCENT, set_own_percent
 from smmpanel.kernel.errors import ConflictError, InvalidInputError, NotFoundError, PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.live import tell
@@ -49,6 +50,7 @@ WRONG: Mapping[tuple[str, str], str] = {
     ("balance", "amount"): marked("Enter an amount other than zero, with six decimals at most."),
     ("balance", "reason"): NO_REASON,
     ("discount", "percent"): marked("Enter a percentage from 0 to 100."),
+    ("commission", "percent"): WRONG_PERCENT,
     ("rate", "rate"): marked("Enter an amount, zero or more, with six decimals at most."),
     ("rate", "service_id"): NO_SERVICE,
     ("state", "reason"): NO_REASON,
@@ -56,6 +58,7 @@ WRONG: Mapping[tuple[str, str], str] = {
 ADJUSTED = marked("{amount} booked on the balance")
 DONE_BEFORE = marked("This was booked before")
 DISCOUNT_SAVED = marked("Discount saved")
+COMMISSION_SAVED = marked("Rate of commission saved")
 RATE_SAVED = marked("Own rate saved: {rate}")
 RATE_REMOVED = marked("Own rate taken away")
 MOVED: Mapping[str, str] = {
@@ -132,6 +135,19 @@ async def change_discount(desk: OneDesk) -> Response:
     except InvalidInputError as error:
         return await desk.again("discount", form, error)
     return desk.done(DISCOUNT_SAVED)
+
+
+@router.post(WAY + "/{user_id}/commission")
+async def change_commission(desk: OneDesk) -> Response:
+    """Give an own rate of commission; nothing typed takes it away."""
+    form = await read_form(desk.request)
+    try:
+        percent = amount_in(form, "percent")
+        async with desk.session.begin_nested():
+            await set_own_percent(desk.session, desk.viewer, desk.user_id, percent)
+    except InvalidInputError as error:
+        return await desk.again("commission", form, error)
+    return desk.done(COMMISSION_SAVED)
 
 
 @router.post(WAY + "/{user_id}/rates")

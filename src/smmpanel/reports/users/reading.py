@@ -19,6 +19,8 @@ from smmpanel.accounts.passkeys import list_passkeys
 from smmpanel.accounts.sessions import list_sessions
 from smmpanel.catalog.models import CustomRate, Service
 from smmpanel.catalog.user_prices import discount_of
+from smmpanel.growth.referral_desk import ReferralCase, case_of
+from smmpanel.growth.referral_terms import percents_of
 from smmpanel.growth.tiers import Standing, standing_of
 from smmpanel.kernel.money import Money
 from smmpanel.ledger.statements import StatementLine, balance_of, held_of, statement
@@ -58,6 +60,10 @@ class UserFacts:
     last_seen_at: datetime | None
     discount: Decimal
     """Their own."""
+    commission: Decimal | None
+    """The rate of commission that is theirs alone."""
+    brought: ReferralCase | None
+    """Who recommended the panel to them."""
     standing: Standing
     rates: Sequence[OwnRate]
     lines: Sequence[StatementLine]
@@ -87,6 +93,8 @@ async def facts_of(session: AsyncSession, user_id: int, *, currency: str, now: d
         has_more=figures.has_more,
         last_seen_at=figures.last_seen_at,
         discount=await discount_of(session, user_id),
+        commission=(await percents_of(session, [user_id])).get(user_id),
+        brought=await case_of(session, user_id),
         standing=(await standing_of(session, user_id))[0],
         rates=await _rates(session, user_id),
         lines=(await statement(session, user_id, currency, size=LATEST)).rows,

@@ -20,6 +20,7 @@ from smmpanel.accounts.pages import ROLE_NAMES
 from smmpanel.accounts.permission_words import PERMISSION_WORDS
 from smmpanel.accounts.states import AccountState, Role
 from smmpanel.catalog.staff.typed import written
+from smmpanel.growth.referral_pages import PAYOUT_WORDS, REFERRAL_WORDS
 from smmpanel.kernel.errors import ForbiddenError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
@@ -50,6 +51,7 @@ CHANGE_NAMES: Mapping[str, str] = {
     "amount": marked("Amount"),
     "api_key_revoked": marked("API key revoked"),
     "custom_rate": marked("Own rate"),
+    "commission_percent": marked("Commission"),
     "discount_percent": marked("Discount"),
     "email": marked("E-mail address"),
     "permissions": marked("Permissions"),
@@ -67,6 +69,7 @@ STATE_NAMES: Mapping[str, str] = {
     AccountState.ACTIVE.value: marked("Active"),
     AccountState.SUSPENDED.value: marked("Suspended"),
     AccountState.BANNED.value: marked("Banned"),
+    **{state: word for state, (_, word) in {**REFERRAL_WORDS, **PAYOUT_WORDS}.items()},
 }
 UNKNOWN_DEVICE = marked("Unknown device")
 
@@ -99,6 +102,9 @@ class UserPage:
     key: str
     """Makes sending the form of the balance twice one change."""
     discount_typed: str
+    commission_typed: str
+    may_edit_referrals: bool
+    may_see_referrals: bool
     may_adjust: bool
     may_edit: bool
     may_end: bool
@@ -161,6 +167,9 @@ async def user_page(
         typed=typed or Typed(),
         key=random_text(KEY_LENGTH),
         discount_typed=written(facts.discount),
+        commission_typed=written(facts.commission),
+        may_edit_referrals=viewer.may(Permission.REFERRALS_EDIT),
+        may_see_referrals=viewer.may(Permission.REFERRALS_VIEW),
         may_adjust=viewer.may(Permission.USERS_BALANCE),
         may_edit=viewer.may(Permission.USERS_EDIT),
         may_end=viewer.may(Permission.USERS_EDIT) and is_over,

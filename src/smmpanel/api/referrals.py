@@ -1,0 +1,121 @@
+"""`/api/referral` and `/api/user/referrals`: the own link, what it brings, and the people who followed it."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+
+from smmpanel.accounts.callers import CurrentCaller
+from smmpanel.api.amounts import Amount
+from smmpanel.api.errors import errors
+from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, Limit, Page, Pagination, skipped
+from smmpanel.api.public import PublicId
+from smmpanel.api.times import LocalDate, LocalTime, local_date, local_time
+from smmpanel.growth.referral_links import link_of
+from smmpanel.growth.referral_models import ReferralState
+from smmpanel.growth.referral_reading import count_referred, earnings_page, figures_of, referred_page
+from smmpanel.web.transactions import CurrentPanel, Session
+
+router = APIRouter(tags=["Referrals"])
+
+RECENT = 10
+
+
+class Earning(BaseModel):
+    """Commission of one order."""
+
+    user: str = Field(description="Who ordered.", examples=["user123"])
+    order_id: PublicId
+    amount: Amount = Field(description="What was credited for it, less what was taken back.", examples=[5000])
+    date: LocalDate = Field(description="When money last moved for it.")
+
+
+class ReferralStats(BaseModel):
+    """What recommending the panel has come to."""
+
+    referral_code: str = Field(examples=["HOMEM123"])
+    referral_link: str = Field(examples=["https://social.homemmo.store/?ref=HOMEM123"])
+    total_referrals: int = Field(description="People who signed up with the code or after following the link.")
+    total_earnings: Amount = Field(
+        description="Commission that has reached the wallet, less what was taken back.", examples=[125000]
+    )
+    pending_earnings: Amount = Field(
+        description="Commission that has not: what open orders bring if they are delivered in full, what waits until "
+        "staff have looked at a referral, and, where payouts are approved, what was not paid out yet.",
+        examples=[5000],
+    )
+    recent_earnings: list[Earning] = Field(description=f"The latest {RECENT} orders that brought commission.")
+
+
+class ReferredUser(BaseModel):
+    """Somebody who was brought."""
+
+    user: str = Field(description="The name, with its middle hidden.", examples=["us•••3"])
+    status: Literal["clear", "flagged", "refused"] = Field(
+        description="`flagged`: staff look at it first, until then its commission waits. `refused`: it brings nothing."
+    )
+    spent: Amount = Field(description="What their finished orders have cost, after refunds.", examples=[100000])
+    earned: Amount = Field(description="The commission of these orders.", examples=[5000])
+    created_at: LocalTime
+
+
+class ReferredUsers(BaseModel):
+    """A page of them, newest first."""
+
+    success: Literal[True] = True
+    data: list[ReferredUser]
+    pagination: Pagination
+    after: str | None = Field(description=AFTER)
+
+
+@router.get("/api/referral/stats", summary="The own referrals", responses=errors(401, 403))
+async def referral_stats(
+    request: Request, panel: CurrentPanel, session: Session, viewer: CurrentCaller
+) -> ReferralStats:
+    """Return the own link, what it has earned, and the latest orders that brought commission."""
+    figures = await figures_of(session, viewer.user_id, panel.currency)
+    latest = await earnings_page(session, viewer.user_id, size=RECENT)
+    return ReferralStats(
+        referral_code=figures.code,
+        referral_link=link_of(request, figures.code),
+        total_referrals=figures.referrals,
+        total_earnings=figures.received,
+        pending_earnings=figures.pending,
+        recent_earnings=[
+            Earning(
+                user=line.username,
+                order_id=panel.public_ids.uuid_of("order", line.order_id),
+                amount=line.amount,
+                date=local_date(line.at, viewer.time_zone),
+            )
+            for line in latest.rows
+        ],
+    )
+
+
+@router.get("/api/user/referrals", summary="List the people brought", responses=errors(401, 403, 422))
+async def referrals(
+    session: Session,
+    viewer: CurrentCaller,
+    page: Page = 1,
+    limit: Limit = LIMIT_USUAL,
+    after: After = None,
+) -> ReferredUsers:
+    """Return the people who signed up on the caller's recommendation, newest first."""
+    found = await referred_page(session, viewer.user_id, after=after, skip=skipped(page, limit), size=limit)
+    total = await count_referred(session, viewer.user_id, most=NUMBERED_MAX)
+    return ReferredUsers(
+        data=[
+            ReferredUser(
+                user=line.masked,
+                status=ReferralState(line.state).value,
+                spent=line.spent,
+                earned=line.amount,
+                created_at=local_time(line.at, viewer.time_zone),
+            )
+            for line in found.rows
+        ],
+        pagination=Pagination.of(total=total, page=page, limit=limit),
+        after=found.after,
+    )

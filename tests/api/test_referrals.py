@@ -1,0 +1,81 @@
+"""`/api/referral/stats` exactly as it is printed, and the list of the people brought."""
+
+import re
+
+from sqlalchemy import text
+
+from making import NOW, WATCH, accept, credit, make_provider, make_service, make_user, place
+from smmpanel.accounts.referral_codes import PREFIX_OPTION
+from smmpanel.growth.commissions import reckon
+from smmpanel.kernel.options import write_option
+from smmpanel.orders.models import OrderStatus
+from smmpanel.orders.settling import Change, settle
+
+_REFER = text(
+    "WITH made AS (INSERT INTO referrals (referrer_id, referred_id, via, state, mailbox, created_at)"
+    " VALUES (:by, :who, 'link', :state, :mailbox, :at))"
+    " INSERT INTO referrers (user_id, referrals) VALUES (:by, 1)"
+    " ON CONFLICT (user_id) DO UPDATE SET referrals = referrers.referrals + 1"
+)
+
+
+async def bring(panel, me, name, state="clear"):
+    async with panel.db.transaction() as session:
+        who = await make_user(session, name, funds=None)
+        await session.execute(_REFER, {"by": me.user_id, "who": who, "state": state, "mailbox": name, "at": NOW})
+    return who
+
+
+async def order(panel, user, service, amount, *, ended=True):
+    async with panel.db.transaction() as session:
+        await credit(session, user, amount)
+        order = await place(session, user, service, link=f"https://example.com/{user}/{amount}")
+        await accept(session, order, f"x{order}")
+        if ended:
+            await settle(session, [Change(order, OrderStatus.COMPLETED)], now=NOW, watch=WATCH)
+            await reckon(session, [user], [order], currency="USD", now=NOW)
+    return order
+
+
+async def test_the_answer_is_the_one_that_is_printed(me, panel):
+    async with panel.db.transaction() as session:
+        await write_option(session, PREFIX_OPTION, "HOMEM")
+        service = await make_service(session, await make_provider(session, panel), rate="100", cost="0")
+    empty = (await me.get("/api/referral/stats")).json()
+    code = empty["referral_code"]
+    assert re.fullmatch(r"HOMEM[A-Z0-9]{3}", code)
+    nothing = {"total_referrals": 0, "total_earnings": 0, "pending_earnings": 0, "recent_earnings": []}
+    assert empty == {"referral_code": code, "referral_link": f"http://panel.example/?ref={code}", **nothing}
+
+    user = await bring(panel, me, "user123")
+    done = await order(panel, user, service, "100")
+    await order(panel, user, service, "101", ended=False)
+    flagged = await bring(panel, me, "someone", "flagged")
+    await order(panel, flagged, service, "102")
+
+    assert (await me.get("/api/referral/stats")).text == (
+        f'{{"referral_code":"{code}","referral_link":"http://panel.example/?ref={code}","total_referrals":2,'
+        '"total_earnings":5,"pending_earnings":10,"recent_earnings":[{"user":"user123",'
+        f'"order_id":"{panel.public_ids.uuid_of("order", done)}","amount":5,"date":"{NOW:%Y-%m-%d}"}}]}}'
+    )
+
+
+async def test_the_people_brought_are_listed_with_masked_names_and_are_nobody_elses(me, other, panel):
+    for number in range(3):
+        await bring(panel, me, f"somebody{number}", "refused" if number == 0 else "clear")
+
+    first = (await me.get("/api/user/referrals", limit=2)).json()
+    assert first["pagination"] == {"total": 3, "page": 1, "limit": 2, "total_pages": 2}
+    assert first["data"][0] == {
+        "user": "so•••2",
+        "status": "clear",
+        "spent": 0,
+        "earned": 0,
+        "created_at": f"{NOW:%Y-%m-%dT%H:%M:%S}",
+    }
+    by_key = (await me.get("/api/user/referrals", limit=2, after=first["after"])).json()
+    by_number = (await me.get("/api/user/referrals", limit=2, page=2)).json()
+    assert by_key["data"] == by_number["data"]
+    assert [one["status"] for one in by_key["data"]] == ["refused"]
+    assert (await other.get("/api/user/referrals")).json()["data"] == []
+    assert (await other.get("/api/referral/stats")).json()["total_referrals"] == 0
