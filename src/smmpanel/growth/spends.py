@@ -86,7 +86,7 @@ _MAKE = text(
     " ORDER BY u.user_id ON CONFLICT (user_id) DO NOTHING"
 )
 _LOCK = text(
-    "SELECT user_id FROM user_spends WHERE user_id = ANY(CAST(:users AS bigint[])) ORDER BY user_id FOR UPDATE"
+    "SELECT user_id FROM user_spends WHERE user_id = ANY(CAST(:users AS bigint[])) ORDER BY user_id FOR NO KEY UPDATE"
 )
 # Whoever has no tier yet stood in the lowest: being there is no news.
 _PLACE = """

@@ -46,6 +46,11 @@ class TierView(NamedTuple):
         return self.icon.replace(STAR, "★")
 
     @property
+    def says_discount(self) -> bool:
+        """Whether the benefits name the discount."""
+        return any(DISCOUNT_MARK in line for line in self.benefits)
+
+    @property
     def said_benefits(self) -> list[str]:
         """What the tier gives, in words."""
         return [line.replace(DISCOUNT_MARK, percent_text(self.discount)) for line in self.benefits]

@@ -13,7 +13,8 @@ from smmpanel.orders.submission import submit_pending
 from smmpanel.orders.tracking import track_provider
 from smmpanel.orders.tracking_subscriptions import track_subscriptions
 
-FIGURES = "reports."
+FIGURES = ("reports.", "growth.recounting_spends.")
+"""What of the periodic jobs is worked out from what happened: figures, and the tiers that prices follow."""
 FIELDS = 5
 """Of a cron line; a sixth is seconds."""
 
