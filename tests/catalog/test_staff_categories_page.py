@@ -3,7 +3,9 @@
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import select
 
+from smmpanel.accounts.models import AuditEntry
 from smmpanel.catalog.models import Category
 from staff_browser import sign_in
 
@@ -83,3 +85,27 @@ async def test_a_category_is_closed(admin, jap, line, shelves):
     await admin.post(f"{WAY}/{category}/switch", {"enabled": "no"})
 
     assert not (await shelves.all(Category))[0].enabled
+
+
+async def test_a_platform_is_opened_and_closed_as_a_whole(admin, shelves, panel):
+    for name, platform in (("A", "instagram"), ("B", "instagram"), ("C", "tiktok"), ("D", "")):
+        await admin.post(WAY, {"name": name, "platform": platform})
+
+    closed = await admin.post(f"{WAY}/platforms/instagram/switch", {"enabled": "no"})
+    state = {one.name: one.enabled for one in await shelves.all(Category)}
+    shown = (await admin.get(WAY)).text
+    await admin.post(f"{WAY}/platforms/none/switch", {"enabled": "no"})
+    await admin.post(f"{WAY}/platforms/instagram/switch", {"enabled": "yes"})
+    again = {one.name: one.enabled for one in await shelves.all(Category)}
+
+    assert closed.status_code == 303
+    assert state == {"A": False, "B": False, "C": True, "D": True}
+    assert "0 of 2 categories open" in shown
+    assert again == {"A": True, "B": True, "C": True, "D": False}
+    assert (await admin.post(f"{WAY}/platforms/nothing/switch", {"enabled": "no"})).status_code == 404
+    async with panel.db.transaction() as session:
+        entries = await session.scalars(select(AuditEntry).where(AuditEntry.subject == "platform:instagram"))
+        assert [entry.after for entry in entries] == [
+            {"enabled": False, "categories": 2},
+            {"enabled": True, "categories": 2},
+        ]

@@ -20,11 +20,12 @@ from smmpanel.catalog.service_fields import CategoryFields
 from smmpanel.catalog.staff.ordering import move_category
 from smmpanel.catalog.staff.services_page import Editing, Looking
 from smmpanel.catalog.staff.typed import amount_in, faults_of, whole_in, written
+from smmpanel.catalog.switching_platforms import NONE, switch_platform
 from smmpanel.kernel.errors import NotFoundError, PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.web.errors import failure_of
 from smmpanel.web.forms import read_form
-from smmpanel.web.inputs import RowId
+from smmpanel.web.inputs import CleanText, RowId
 from smmpanel.web.languages import say
 from smmpanel.web.pages import page
 from smmpanel.web.redirects import see_other
@@ -37,6 +38,7 @@ WAY = "/staff/categories"
 MADE = marked("Category added")
 SAVED = marked("Category saved")
 GONE = marked("Category taken away")
+OPENED, CLOSED = marked("Categories opened: {n}"), marked("Categories closed: {n}")
 
 
 class CategoryLine(NamedTuple):
@@ -53,11 +55,21 @@ class CategoryLine(NamedTuple):
     on_sale: int
 
 
+class PlatformLine(NamedTuple):
+    """A platform with its categories."""
+
+    slug: str
+    name: str
+    categories: int
+    open: int
+
+
 @dataclass(frozen=True, slots=True)
 class CategoriesPage:
     """What catalog/staff/categories.html receives."""
 
     categories: Sequence[CategoryLine]
+    of_platforms: Sequence[PlatformLine]
     may_edit: bool
     typed: Mapping[str, str]
     faults: Mapping[str, str]
@@ -161,6 +173,14 @@ async def switch(
     return see_other(f"{WAY}#category-{category_id}")
 
 
+@router.post(WAY + "/platforms/{platform}/switch")
+async def switch_all(request: Request, viewer: Editing, session: Session, platform: CleanText) -> Response:
+    """Open or close all categories of a platform."""
+    is_on = (await read_form(request)).get("enabled") == "yes"
+    count = await switch_platform(session, platform, enabled=is_on, actor=viewer)
+    return with_toast(see_other(WAY), Toast(say(request, OPENED if is_on else CLOSED, n=count)))
+
+
 @router.post(WAY + "/{category_id}/delete")
 async def delete(request: Request, viewer: Editing, session: Session, category_id: RowId) -> Response:
     """Take an empty category away."""
@@ -192,9 +212,20 @@ async def _page(
     faults: Mapping[str, str] | None = None,
 ) -> Response:
     lines = [CategoryLine(*row) for row in await session.execute(_ALL, {"id": None})]
-    shown = CategoriesPage(lines, viewer.may(Permission.SERVICES_EDIT), typed or {}, faults or {})
+    shown = CategoriesPage(lines, _by_platform(lines), viewer.may(Permission.SERVICES_EDIT), typed or {}, faults or {})
     status = HTTPStatus.UNPROCESSABLE_ENTITY if faults else HTTPStatus.OK
     return page(request, "catalog/staff/categories.html", shown, status=status)
+
+
+def _by_platform(lines: Sequence[CategoryLine]) -> list[PlatformLine]:
+    """Sum categories up by platform, in the order in which platforms are shown."""
+    names = {slug: one.name for slug, one in PLATFORMS.items()} | {NONE: ""}
+    of: dict[str, list[CategoryLine]] = {slug: [] for slug in names}
+    for line in lines:
+        of[line.platform if line.platform in names else NONE].append(line)
+    return [
+        PlatformLine(slug, names[slug], len(own), sum(one.enabled for one in own)) for slug, own in of.items() if own
+    ]
 
 
 async def _one(session: AsyncSession, category_id: int) -> CategoryLine:
