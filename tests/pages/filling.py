@@ -117,6 +117,9 @@ IDS = {
     "category_id": "SELECT id FROM categories ORDER BY id LIMIT 1",
     "provider_id": "SELECT id FROM providers ORDER BY id LIMIT 1",
     "notification_id": "SELECT min(id) FROM notifications",
+    "deposit_id": "SELECT min(id) FROM deposits WHERE user_id = %(user)s",
+    "receipt_id": "SELECT min(id) FROM payment_receipts WHERE state = 'review'",
+    "method_id": "SELECT max(id) FROM payment_methods",
     "tier_id": "SELECT max(id) FROM tiers",
     "transfer_id": "SELECT max(id) FROM ledger_transfers",
 }

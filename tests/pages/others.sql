@@ -46,7 +46,7 @@ SELECT %(owner)s, 'user', 'users.suspend', 'user:' || %(user)s, '{"state": "acti
        '{"state": "suspended"}', '192.0.2.1' FROM numbers;
 INSERT INTO notifications (user_id, key, kind, fields, href)
 SELECT %(user)s, kind || i, kind, '{"order_id": 1, "service": "Followers", "refunded": "1.00", "currency": "USD", "n": 3,
-       "completed": 1, "partial": 1, "canceled": 1, "amount": "1.00", "reason": "Gift", "balance": "1.00", "below": "5.00",
+       "completed": 1, "partial": 1, "canceled": 1, "amount": "1.00", "reason": "Gift", "balance": "1.00", "credited": "1.00", "below": "5.00",
        "ip": "192.0.2.1", "user_agent": "Mozilla/5.0 Firefox/140.0", "tier": "Gold", "percent": "5"}', '/orders'
   FROM numbers, unnest(CAST(%(kinds)s AS text[])) AS kind;
 INSERT INTO alerts (kind, subject, level, fields)
@@ -63,6 +63,24 @@ SELECT %(user)s, id, rate FROM (SELECT id, rate FROM services ORDER BY id LIMIT 
 
 INSERT INTO procrastinate_jobs (queue_name, task_name, status, attempts, args)
 SELECT 'chores', 'orders.timing.measure_services', 'failed', 3, '{}' FROM numbers;
+
+INSERT INTO payment_methods (gateway, name, currency, minimum, expires_minutes, enabled, options)
+VALUES ('sepay', 'VietQR', 'VND', 10000, 60, true, '{"bank": "970416", "account_number": "123456789", "account_name": "NGUYEN VAN A",
+        "memo_prefix": "PAY"}');
+INSERT INTO deposits (user_id, method_id, gateway, reference, memo_code, memo, amount, currency, wallet_currency, state, shown,
+                      note, expires_at)
+SELECT %(user)s, m.id, 'sepay', 'REFERENCE' || i, 'C' || i, 'PAY C' || i, 100000, 'VND', 'USD',
+       (ARRAY['pending', 'partial', 'paid', 'failed', 'expired', 'reversed'])[1 + i %% 6],
+       '{"kind": "transfer", "bank": "970416", "bank_name": "ACB", "account_number": "123456789", "account_name": "A",
+         "content": "PAY C1"}', 'Nothing came', now() + interval '1 hour'
+  FROM numbers, payment_methods m WHERE m.gateway = 'sepay';
+INSERT INTO gateway_events (gateway, method_id, source, event_key, body, digest, verdict, outcome, note, deposit_id)
+SELECT 'sepay', m.id, 'webhook', 'webhook:' || i, '{"id": 1}', '\x00', 'hmac', 'settled', 'late',
+       (SELECT min(id) FROM deposits WHERE user_id = %(user)s) FROM numbers, payment_methods m WHERE m.gateway = 'sepay';
+INSERT INTO payment_receipts (gateway, method_id, source, external_id, amount, currency, memo, state, reason, deposit_id)
+SELECT 'sepay', m.id, 'webhook', 'webhook:' || i || s, 100000, 'VND', 'thanks', s, 'unmatched',
+       CASE WHEN s = 'credited' THEN (SELECT min(id) FROM deposits WHERE user_id = %(user)s) END
+  FROM numbers, payment_methods m, unnest(ARRAY['credited', 'review', 'dismissed']) AS s WHERE m.gateway = 'sepay';
 
 ANALYZE;
 

@@ -1,6 +1,7 @@
 """The published and computed vectors of the contract, each by its name."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -106,6 +107,9 @@ def test_vietqr_pictures_and_quick_link() -> None:
     drawn = qr_svg(payload, "VietQR")
     assert drawn.startswith("<svg")
     assert "style=" not in drawn
+    # Without a size of its own, so that a page can show it at any size, whole.
+    assert re.match(r'<svg viewBox="0 0 (\d+) \1"', drawn)
+    assert " width=" not in drawn
     assert qr_png(payload).startswith(b"\x89PNG")
     link = urlsplit(quick_link("970416", "123456789", "NGUYEN VAN A", Decimal(100000), "HOMEMMO ABC123"))
     assert (link.netloc, link.path) == ("img.vietqr.io", "/image/970416-123456789-compact2.png")

@@ -41,7 +41,7 @@ def qr_svg(payload: str, title: str) -> str:
     """Draw a code as an `<svg>` to stand in a page: black on nothing, the page puts white behind it."""
     import segno
 
-    return str(segno.make(payload, error="m", micro=False).svg_inline(scale=SCALE, border=BORDER, title=title))
+    return str(segno.make(payload, error="m", micro=False).svg_inline(border=BORDER, title=title, omitsize=True))
 
 
 def qr_png(payload: str) -> bytes:

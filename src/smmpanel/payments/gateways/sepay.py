@@ -78,14 +78,14 @@ class SePay:
             "spec_algorithm",
             marked("Digest of the signature"),
             "choice",
-            choices=(("sha256", "SHA-256"), ("sha512", "SHA-512")),
+            choices=(("sha256", marked("SHA-256")), ("sha512", marked("SHA-512"))),
             default="sha256",
         ),
         Setting(
             "spec_encoding",
             marked("Writing of the signature"),
             "choice",
-            choices=(("hex", "hex"), ("base64", "Base64")),
+            choices=(("hex", marked("hex")), ("base64", marked("Base64"))),
             default="hex",
         ),
     )
