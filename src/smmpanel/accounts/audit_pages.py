@@ -31,6 +31,9 @@ SUBJECT_WAYS = {
     "user": ("/staff/users", Permission.USERS_VIEW),
     "service": ("/staff/services", Permission.SERVICES_VIEW),
     "provider": ("/staff/providers", Permission.PROVIDERS_VIEW),
+    "deposit": ("/staff/deposits", Permission.DEPOSITS_VIEW),
+    "receipt": ("/staff/deposits/money", Permission.DEPOSITS_VIEW),
+    "payment_method": ("/staff/payment-methods", Permission.GATEWAYS_VIEW),
 }
 """Where the things are that deeds are about, and who may look at them."""
 Looking = Annotated[Viewer, Depends(staff_with(Permission.AUDIT_VIEW))]

@@ -40,7 +40,7 @@ REASONS = {
 }
 OF_OTHERS = frozenset({Reason.COMMISSION.value, Reason.COMMISSION_BACK.value})
 """What belongs to an order of somebody else: its owner alone may look at it."""
-_ORDER = "order:"
+_ORDER, _DEPOSIT = "order:", "deposit:"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -51,6 +51,7 @@ class Movement:
     at: datetime
     what: str
     order_id: int | None
+    deposit_id: int | None
     note: str
     amount: Money
     balance_after: Money
@@ -91,6 +92,7 @@ def _movement(line: StatementLine) -> Movement:
         at=line.at,
         what=REASONS.get(line.reason, line.reason),
         order_id=None if line.reason in OF_OTHERS else _order_of(line),
+        deposit_id=_number_in(line, _DEPOSIT),
         note=line.note or "",
         amount=line.amount,
         balance_after=line.balance_after,
@@ -98,8 +100,12 @@ def _movement(line: StatementLine) -> Movement:
 
 
 def _order_of(line: StatementLine) -> int | None:
-    number = line.subject.removeprefix(_ORDER)
-    return int(number) if line.subject.startswith(_ORDER) and number.isdigit() else None
+    return _number_in(line, _ORDER)
+
+
+def _number_in(line: StatementLine, kind: str) -> int | None:
+    number = line.subject.removeprefix(kind)
+    return int(number) if line.subject.startswith(kind) and number.isdigit() else None
 
 
 async def _csv(panel: Panel, user_id: int) -> AsyncIterator[str]:

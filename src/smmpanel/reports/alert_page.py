@@ -34,6 +34,8 @@ _WAYS = {
     "provider": ("/staff/providers/{}", Permission.PROVIDERS_VIEW),
     "order": ("/staff/orders/{}", Permission.ORDERS_VIEW),
     "ledger": ("/staff/books", Permission.LEDGER_VIEW),
+    "gateway": ("/staff/payment-methods", Permission.GATEWAYS_VIEW),
+    "event": ("/staff/deposits", Permission.DEPOSITS_VIEW),
     "mail": ("/staff/settings", Permission.SETTINGS_VIEW),
 }
 """Where the things are that alerts are about, and who may look at them."""

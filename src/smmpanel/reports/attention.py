@@ -47,6 +47,7 @@ _COUNTS = text(
     " (SELECT count(*) FROM (SELECT FROM orders WHERE status = 'failed' LIMIT :most) few) AS failed,"
     " (SELECT count(*) FROM (SELECT FROM refills WHERE state = 'pending' AND provider_id IS NULL LIMIT :most) few) AS refills,"
     " (SELECT count(*) FROM (SELECT FROM cancel_requests WHERE state IN ('requested', 'sending') LIMIT :most) few) AS cancels,"
+    " (SELECT count(*) FROM (SELECT FROM payment_receipts WHERE state = 'review' LIMIT :most) few) AS money,"
     " (SELECT count(*) FROM (SELECT FROM alerts WHERE cleared_at IS NULL LIMIT :most) few) AS alerts"
 )
 _PROVIDERS = text(
@@ -84,6 +85,7 @@ async def waiting_for(session: AsyncSession, viewer: Actor, providers: list[Prov
     found = (
         (orders, Waiting("unconfirmed", row.unconfirmed, "/staff/orders?status=unconfirmed")),
         (orders, Waiting("failed", row.failed, "/staff/orders?status=failed")),
+        (viewer.may(Permission.DEPOSITS_VIEW), Waiting("money", row.money, "/staff/deposits?status=review")),
         (upstream, Waiting("paused", paused, "/staff/providers")),
         (upstream, Waiting("low", low, "/staff/providers")),
         (orders, Waiting("cancels", row.cancels, "/staff/orders?waiting=cancel")),

@@ -15,6 +15,8 @@ from smmpanel.catalog.pages.looking import PUBLIC_OPTION, Line, Looker, lines_fo
 from smmpanel.catalog.pages.shelves import VISITOR, Tile, list_for, tiles
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.options import read_option
+from smmpanel.payments.methods import offered_methods
+from smmpanel.payments.models import PaymentMethod
 from smmpanel.payments.pages.add_funds import TRANSFER_OPTION
 from smmpanel.reports.landing import KeptFacts, LandingFacts, shown_services
 from smmpanel.web.pages import page
@@ -80,6 +82,7 @@ class LandingPage:
     lines: Sequence[Line]
     is_popular: bool
     takes_transfers: bool
+    methods: Sequence[PaymentMethod]
     steps: Sequence[tuple[str, str]] = STEPS
     questions: Sequence[tuple[str, str]] = QUESTIONS
 
@@ -100,6 +103,7 @@ async def show_landing(request: Request, viewer: MaybeViewer, session: Session) 
         lines=await lines_for(session, Looker(VISITOR, kept, {}), rows),
         is_popular=bool(rows) and all(row.id in facts.popular for row in rows),
         takes_transfers=bool(await read_option(session, TRANSFER_OPTION)),
+        methods=await offered_methods(session),
     )
     return page(request, "reports/landing.html", shown)
 
