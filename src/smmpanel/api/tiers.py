@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from smmpanel.accounts.current import CurrentViewer
+from smmpanel.accounts.callers import CurrentCaller
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
 from smmpanel.growth.tiers import Standing, standing_of
@@ -56,8 +56,8 @@ class TierStanding(BaseModel):
     )
 
 
-@router.get("/tier", summary="The own tier", responses=errors(401, 403))
-async def own_tier(session: Session, viewer: CurrentViewer) -> TierStanding:
+@router.get("/tier", summary="The own tier", responses=errors(401, 403, 429))
+async def own_tier(session: Session, viewer: CurrentCaller) -> TierStanding:
     """Return the tier that what was spent has led to, and what is missing to the next one."""
     standing, _ = await standing_of(session, viewer.user_id)
     following = standing.next

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 API_PATH = "/api/"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_HEADERS = ("Authorization", "Content-Type", "X-API-Key", "Accept-Language")
+_HEADERS = ("Authorization", "Content-Type", "X-API-Key", "Accept-Language", "Idempotency-Key")
 _READABLE = ("Retry-After",)
 KEPT_SECONDS = 600
 
