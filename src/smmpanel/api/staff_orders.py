@@ -1,9 +1,11 @@
 """`/api/admin/orders`: what staff see of orders, and what they may do to them; each deed by permission and on the record."""
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.access import Permission, Viewer
 from smmpanel.accounts.current import staff_with
@@ -11,9 +13,12 @@ from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
 from smmpanel.api.lists import NUMBERED_MAX, After, ByAge, Limit, Page, Pagination, Search, skipped
 from smmpanel.api.order_views import LedgerLine, StaffOrderDetail, StaffOrders, staff_detail, staff_row
-from smmpanel.api.public import OrderNumber, reader_of
+from smmpanel.api.public import Number, OrderNumber, PublicId, reader_of
+from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import Money
 from smmpanel.kernel.paging import PAGE_SIZE
+from smmpanel.kernel.panel import Panel
 from smmpanel.ledger import transfers_for
 from smmpanel.orders.fulfilling import (
     COUNT_MAX,
@@ -27,10 +32,13 @@ from smmpanel.orders.histories import timeline_of
 from smmpanel.orders.models import OrderKind, OrderStatus
 from smmpanel.orders.queries import OrderFilter, count_orders, order_for, orders_page
 from smmpanel.orders.resolving import EXTERNAL_ID_MAX, resend_order, resolve_not_taken, resolve_taken
+from smmpanel.orders.writing import lock_orders
 from smmpanel.web.inputs import CleanText, RowId
 from smmpanel.web.transactions import CurrentPanel, Session
 
 router = APIRouter(prefix="/api/admin/orders", tags=["Staff: orders"])
+
+NEEDED = marked("must not be empty")
 
 Looking = Annotated[Viewer, Depends(staff_with(Permission.ORDERS_VIEW))]
 Editing = Annotated[Viewer, Depends(staff_with(Permission.ORDERS_EDIT))]
@@ -72,6 +80,41 @@ class Start(BaseModel):
     """Where an order starts from."""
 
     start_count: Annotated[int, Field(ge=0, le=COUNT_MAX)] | None = None
+
+
+class NewStatus(BaseModel):
+    """Where an order is to go, and what has to be known of that."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"status": "completed"},
+                {"status": "partial", "remains": 250},
+                {"status": "canceled", "reason": "The link is private"},
+            ]
+        }
+    )
+
+    status: Literal["pending", "in_progress", "completed", "partial", "canceled", "cancelled"] = Field(
+        description="`in_progress` begins an order that is fulfilled by hand, `completed` ends it as delivered in full, "
+        "`partial` pays `remains` back, `canceled` pays everything back, `pending` sends a failed order again."
+    )
+    remains: Annotated[int, Field(ge=1, le=COUNT_MAX)] | None = Field(None, description="For `partial`: not delivered.")
+    reason: Annotated[CleanText, Field(min_length=1, max_length=REASON_LENGTH_MAX)] | None = Field(
+        None, description="For `canceled`: why."
+    )
+    start_count: Annotated[int, Field(ge=0, le=COUNT_MAX)] | None = Field(None, description="For `in_progress`.")
+
+
+class StatusChanged(BaseModel):
+    """The order after the change."""
+
+    success: Literal[True] = True
+    order_id: PublicId
+    number: Number
+    status: OrderStatus
+    refunded: Amount = Field(description="What this change paid back.", examples=[0])
+    currency: str = Field(examples=["VND"])
 
 
 class Done(BaseModel):
@@ -202,6 +245,44 @@ async def start(
     start_count = None if form is None else form.start_count
     await start_manual(session, viewer, order_id, start_count=start_count, now=panel.clock())
     return Done()
+
+
+@router.put("/{order_id}/status", summary="Change an order's status", responses=errors(401, 403, 404, 409, 422))
+async def change_status(
+    panel: CurrentPanel, session: Session, viewer: Editing, order_id: OrderNumber, form: NewStatus
+) -> StatusChanged:
+    """Move an order by hand, where its status admits that; its money follows. Takes `orders.edit`.
+
+    `partial` and `canceled` take `orders.refund` as well, `pending` takes `orders.resend`.
+    """
+    back = await _move(panel, session, viewer, order_id, form)
+    # Whoever may change orders need not be allowed to read them all.
+    after = (await lock_orders(session, [order_id]))[order_id]
+    return StatusChanged(
+        order_id=reader_of(panel, viewer).order(order_id),
+        number=order_id,
+        status=OrderStatus(after["status"]),
+        refunded=back.amount,
+        currency=back.currency,
+    )
+
+
+async def _move(panel: Panel, session: AsyncSession, viewer: Viewer, order_id: int, form: NewStatus) -> Money:
+    now, nothing = panel.clock(), Money(Decimal(0), panel.currency)
+    match form.status:
+        case "pending":
+            await resend_order(session, panel, viewer, order_id, now=now)
+        case "in_progress":
+            await start_manual(session, viewer, order_id, start_count=form.start_count, now=now)
+        case "completed":
+            await mark_completed(session, viewer, order_id, now=now)
+        case "partial":
+            if form.remains is None:
+                raise InvalidInputError(field="remains", reason=NEEDED)
+            return await set_partial(session, viewer, order_id, form.remains, now=now)
+        case "canceled" | "cancelled":
+            return await cancel_and_refund(session, viewer, order_id, form.reason or "", now=now)
+    return nothing
 
 
 def _refunded(back: Money) -> Refunded:

@@ -16,6 +16,12 @@ async def ensure_categories(session: AsyncSession, platforms: Mapping[str, str |
     return {row.name: row.id for row in await session.execute(_FIND, {"names": names})}
 
 
+async def category_named(session: AsyncSession, name: str) -> int | None:
+    """Return the id of the category of this name, in any case."""
+    found = await session.execute(_FIND, {"names": [name]})
+    return next((int(row.id) for row in found), None)
+
+
 _INSERT = text(
     "INSERT INTO categories (name, platform, position)"
     " SELECT v.name, v.platform, (SELECT COALESCE(max(position), 0) FROM categories) + v.place"

@@ -38,6 +38,8 @@ from smmpanel.accounts.openid import pages as openid_pages
 from smmpanel.accounts.openid.issuers import Issuers
 from smmpanel.api import (
     admin_deposits,
+    admin_services,
+    admin_users,
     auth,
     docs,
     keys,
@@ -142,6 +144,8 @@ ROUTERS = (
     payment.router,
     payment_webhooks.router,
     staff_orders.router,
+    admin_users.router,
+    admin_services.router,
     admin_deposits.router,
     *catalog_pages.ROUTERS,
     *catalog_staff.ROUTERS,
@@ -171,6 +175,8 @@ TAGS = [
     {"name": "Referrals", "description": "The own link, the people who followed it, and what it earned."},
     {"name": "Payments", "description": "Paying in, what became of it, and where gateways tell of money."},
     {"name": "Staff: orders", "description": "All customers' orders; each deed takes a permission and is recorded."},
+    {"name": "Staff: users", "description": "All accounts; their balances, suspending and banning."},
+    {"name": "Staff: services", "description": "All services, on sale or not; making and changing them."},
     {"name": "Staff: deposits", "description": "All customers' deposits; approving and rejecting them."},
     {"name": "Running", "description": "How the panel is doing."},
 ]

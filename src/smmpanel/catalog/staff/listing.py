@@ -85,10 +85,10 @@ class ServiceLine(NamedTuple):
 
 
 async def service_lines(
-    session: AsyncSession, wanted: ServiceFilter, *, after: str | None = None, size: int = ROWS
+    session: AsyncSession, wanted: ServiceFilter, *, after: str | None = None, size: int = ROWS, skip: int = 0
 ) -> Paged[ServiceLine]:
-    """Return a page of services in the order of the shelves; the cursor is the last one's id."""
-    given = {**wanted.parameters(), "after": key_from(after), "most": size + 1}
+    """Return a page of services in the order of the shelves; the cursor is the last one's id, `skip` for numbered pages."""
+    given = {**wanted.parameters(), "after": key_from(after), "most": size + 1, "skip": skip}
     rows = [ServiceLine(*row) for row in await session.execute(_LINES, given)]
     return paged(rows, size, [row.id for row in rows])
 
@@ -170,7 +170,7 @@ WITH chosen AS MATERIALIZED (
        AND (CAST(:after AS bigint) IS NULL OR {_SHELVED} > (
             SELECT c2.position, c2.id, s2.position, s2.id FROM services s2 JOIN categories c2 ON c2.id = s2.category_id
              WHERE s2.id = CAST(:after AS bigint)))
-     ORDER BY c.position, c.id, s.position, s.id LIMIT :most)
+     ORDER BY c.position, c.id, s.position, s.id LIMIT :most OFFSET :skip)
 {_COLUMNS} FROM chosen x JOIN services s ON s.id = x.id JOIN categories c ON c.id = s.category_id {_FIRST_ASKED}
  ORDER BY c.position, c.id, s.position, s.id
 """

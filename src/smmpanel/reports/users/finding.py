@@ -66,15 +66,16 @@ SELECT greatest((SELECT max(few.last_seen_at) FROM (SELECT last_seen_at FROM log
 _PAGE = f"""
 SELECT u.id, u.username, u.email, u.role, u.state, u.created_at, coalesce(w.balance, 0) AS balance,
        worth.orders, worth.spent, worth.has_more, seen.last_seen_at, tier.name AS tier
-  FROM (SELECT u.* FROM users u WHERE {{where}} ORDER BY u.id DESC LIMIT :size) u
+  FROM (SELECT u.* FROM users u WHERE {{where}} ORDER BY u.id {{way}} LIMIT :size OFFSET :skip) u
   LEFT JOIN ledger_accounts w ON w.owner_id = u.id AND w.kind = 'wallet' AND w.currency = :currency
  CROSS JOIN LATERAL ({WORTH.format(user="u.id")}) worth
  CROSS JOIN LATERAL ({SEEN.format(user="u.id")}) seen
   LEFT JOIN user_spends counted ON counted.user_id = u.id
   LEFT JOIN LATERAL (SELECT t.name FROM tiers t WHERE t.min_spent <= coalesce(counted.spent, 0)
                       ORDER BY t.min_spent DESC LIMIT 1) tier ON true
- ORDER BY u.id DESC
+ ORDER BY u.id {{way}}
 """
+_COUNT = "SELECT count(*) FROM (SELECT FROM users u WHERE {where} LIMIT :most) few"
 _IN_TIER = "EXISTS (SELECT FROM user_spends s WHERE s.user_id = u.id AND s.tier_id = :tier)"
 # Whoever has spent nothing has no row, and stands in the lowest tier.
 _IN_LOWEST_TIER = (
@@ -101,25 +102,48 @@ async def find_users(
     after: str | None,
     size: int,
     tier: TierView | None = None,
+    role: Role | None = None,
+    skip: int = 0,
+    oldest_first: bool = False,
 ) -> Paged[FoundUser]:
-    """Return a page of users, newest first. The caller holds `users.view`."""
-    given: dict[str, Any] = {"size": size + 1, "currency": currency, "looked_at": ORDERS_LOOKED_AT}
+    """Return a page of users, newest first unless asked otherwise. The caller holds `users.view`; `skip` is for numbered pages."""
+    conditions, given = await _conditions(session, tab=tab, search=search, tier=tier, role=role)
+    given |= {"size": size + 1, "skip": skip, "currency": currency, "looked_at": ORDERS_LOOKED_AT}
+    if (last := key_from(after)) is not None:
+        given["last"] = last
+        conditions.append("u.id > :last" if oldest_first else "u.id < :last")
+    way = "ASC" if oldest_first else "DESC"
+    statement = text(_PAGE.format(where=" AND ".join(conditions) or "true", way=way))
+    rows: Sequence[FoundUser] = [
+        FoundUser(**{**row, "role": Role(row["role"]), "state": AccountState(row["state"])})
+        for row in (await session.execute(statement, given)).mappings()
+    ]
+    return paged(rows, size, [row.id for row in rows])
+
+
+async def count_users(session: AsyncSession, *, tab: str, search: str, role: Role | None, most: int) -> int:
+    """Return how many users `find_users` finds, counted up to `most`."""
+    conditions, given = await _conditions(session, tab=tab, search=search, tier=None, role=role)
+    counted = text(_COUNT.format(where=" AND ".join(conditions) or "true"))
+    return int(await session.scalar(counted, {**given, "most": most}) or 0)
+
+
+async def _conditions(
+    session: AsyncSession, *, tab: str, search: str, tier: TierView | None, role: Role | None
+) -> tuple[list[str], dict[str, Any]]:
+    given: dict[str, Any] = {}
     conditions = [TABS[tab]] if tab in TABS else []
+    if role is not None:
+        given["role"] = role.value
+        # The index of the few who are staff is used only where the statement says that it is about them.
+        conditions += ["u.role = :role"] if role is Role.CUSTOMER else ["u.role <> 'customer'", "u.role = :role"]
     if tier is not None:
         given["tier"] = tier.id
         conditions.append(_IN_TIER if tier.level else _IN_LOWEST_TIER)
     if search:
         given["ids"] = await _searched(session, search)
         conditions.append("u.id = ANY(CAST(:ids AS bigint[]))")
-    if (before := key_from(after)) is not None:
-        given["before"] = before
-        conditions.append("u.id < :before")
-    statement = text(_PAGE.format(where=" AND ".join(conditions) or "true"))
-    rows: Sequence[FoundUser] = [
-        FoundUser(**{**row, "role": Role(row["role"]), "state": AccountState(row["state"])})
-        for row in (await session.execute(statement, given)).mappings()
-    ]
-    return paged(rows, size, [row.id for row in rows])
+    return conditions, given
 
 
 async def _searched(session: AsyncSession, search: str) -> list[int]:
