@@ -27,6 +27,7 @@ from smmpanel.accounts.states import Role
 from smmpanel.catalog.fx import set_rate
 from smmpanel.catalog.importing import fetch_catalogue, import_services
 from smmpanel.entrypoints.demo.notes import DemoNotes
+from smmpanel.entrypoints.demo.paying import Bank
 from smmpanel.entrypoints.demo.people import DEMO_USERNAME, OTHERS, Customer
 from smmpanel.entrypoints.demo.shelf import Shelf
 from smmpanel.entrypoints.demo.story import Story
@@ -123,6 +124,9 @@ class _Maker:
             )
         say(f"{imported.added} services are on sale. Living through {self.notes.days} days ...")
         demo, others, key_id, key = await self._settle_in()
+        rng = random.Random(SEED)  # noqa: S311 - the same story each time is wanted
+        bank = Bank(panel, staff, rng)
+        await bank.open(minimum=unit.quantize(Decimal(1)) if unit > 1 else Decimal(1))
         story = Story(
             panel=panel,
             machine=self.machine,
@@ -130,11 +134,12 @@ class _Maker:
             provider_id=provider.id,
             staff=staff,
             shelf=await Shelf.read(panel.db, dearest=DEAREST_DOLLARS * unit),
+            bank=bank,
             unit=unit,
             demo=demo,
             demo_key_id=key_id,
             others=others,
-            rng=random.Random(SEED),  # noqa: S311 - the same story each time is wanted
+            rng=rng,
             begins=self.machine.now(),
             ends=datetime.now(UTC),
             days=self.notes.days,

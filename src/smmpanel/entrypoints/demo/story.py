@@ -12,18 +12,17 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import count
 
-from smmpanel.accounts.access import Actor, Permission
-from smmpanel.accounts.audit import audit
+from smmpanel.accounts.access import Actor
 from smmpanel.entrypoints.demo.engine import do_chores, make_figures
 from smmpanel.entrypoints.demo.engine import turn as turn_engine
 from smmpanel.entrypoints.demo.episodes import plan_episodes
+from smmpanel.entrypoints.demo.paying import Bank
 from smmpanel.entrypoints.demo.people import Customer
 from smmpanel.entrypoints.demo.shelf import Article, Shelf
 from smmpanel.entrypoints.demo.time_machine import TimeMachine
 from smmpanel.entrypoints.demo.upstream import Upstream
-from smmpanel.kernel.money import Money, plain
 from smmpanel.kernel.panel import Panel
-from smmpanel.ledger import adjust_balance, balance_of
+from smmpanel.ledger import balance_of
 from smmpanel.orders.placing import NewOrder, Placed, place_orders
 from smmpanel.providers.balances import check_balances
 
@@ -50,6 +49,7 @@ class Story:
     provider_id: int
     staff: Actor
     shelf: Shelf
+    bank: Bank
     unit: Decimal
     """A dollar's worth in the panel's currency."""
     demo: Customer
@@ -92,6 +92,7 @@ class Story:
                 await self.turn()
         await self.machine.go_to(self.ends)
         await self.turn(subscriptions=True)
+        await self.bank.leave_something_to_do(self.demo.user_id, self.others[0].user_id, self.unit)
         await do_chores(self.panel)
 
     async def turn(self, *, subscriptions: bool = False) -> None:
@@ -162,18 +163,11 @@ class Story:
         return [order_id for order_id, _ in placed]
 
     async def fill_purse(self, who: Customer) -> None:
-        """Have staff credit what a customer has transferred, if there is little left to spend."""
-        currency = self.panel.currency
+        """Have a customer pay in, if there is little left to spend."""
         async with self.panel.db.transaction() as session:
-            balance = await balance_of(session, who.user_id, currency)
-            if balance.amount >= PURSE_DOLLARS * self.unit:
-                return
-            amount = self.rng.choice(TOP_UP_DOLLARS) * self.unit
-            reason = f"Bank transfer {self.rng.randrange(10**9, 10**10)}"
-            key = f"demo:{next(self.numbers)}"
-            await adjust_balance(session, who.user_id, Money(amount, currency), reason=reason, key=key)
-            after = {"amount": plain(amount), "currency": currency, "reason": reason, "key": key}
-            await audit(session, self.staff, Permission.USERS_BALANCE, f"user:{who.user_id}", after=after)
+            balance = await balance_of(session, who.user_id, self.panel.currency)
+        if balance.amount < PURSE_DOLLARS * self.unit:
+            await self.bank.pay_in(who.user_id, self.rng.choice(TOP_UP_DOLLARS) * self.unit)
 
     async def _night(self) -> None:
         await self.turn(subscriptions=True)
