@@ -21,7 +21,7 @@ from smmpanel.accounts.models import MailedToken
 from smmpanel.accounts.states import AccountState
 from smmpanel.kernel.settings import Settings
 from smmpanel.notifications import open_alerts
-from smmpanel.notifications.mail_line import Handed
+from smmpanel.notifications.handing_over import Handed
 from smmpanel.notifications.mails import APART, GATHERED_FOR, MailKind, NewMail, queue_mails
 from smmpanel.notifications.models import Mail
 from smmpanel.notifications.post_office import CLAIM_LASTS, FAILING, TRIES_MAX, WORTHLESS_AFTER, _claim, _record

@@ -13,8 +13,16 @@ from smmpanel.entrypoints.opening import open_panel
 from smmpanel.kernel.i18n import LANGUAGES
 from smmpanel.kernel.settings import Settings
 
-OF_ANOTHER = {"/metrics", "/orders/new/charge", "/staff/import/done"}
-"""Answered only from this machine, or when more is said than the address."""
+OF_ANOTHER = {
+    "/sign-in/code",
+    "/sign-in/openid",
+    "/sign-in/openid/back",
+    "/staff/mails",
+    "/metrics",
+    "/orders/new/charge",
+    "/staff/import/done",
+}
+"""Answered only from this machine, in development, between two steps, or when more is said than the address."""
 LEADING_BACK = {"/account/profile", "/account/region", "/account/security/password", "/notifications/{notification_id}"}
 """Where forms are sent to, and what only leads on."""
 OF_A_MOMENT = {"key", "token", "name", "digest"}

@@ -5,6 +5,7 @@ from datetime import timedelta
 from sqlalchemy import delete
 
 from smmpanel.accounts.models import AttemptCounter, LoginHistory, LoginSession, MailedToken
+from smmpanel.accounts.sign_in_models import SignInStep
 from smmpanel.kernel.jobs import job
 from smmpanel.kernel.panel import Panel
 
@@ -16,7 +17,7 @@ TOKENS_KEPT = timedelta(days=7)
 
 @job(queue="chores", cron="41 3 * * *")
 async def prune_sign_in_records(panel: Panel) -> None:
-    """Delete old counters, sessions long ended, old login history and links past their time. Idempotent."""
+    """Delete old counters, sessions long ended, old login history, steps and links past their time. Idempotent."""
     now = panel.clock()
     async with panel.db.transaction() as session:
         await session.execute(
@@ -28,5 +29,7 @@ async def prune_sign_in_records(panel: Panel) -> None:
         await session.execute(delete(LoginSession).where(LoginSession.expires_at < now - SESSIONS_KEPT))
     async with panel.db.transaction() as session:
         await session.execute(delete(LoginHistory).where(LoginHistory.at < now - HISTORY_KEPT))
+    async with panel.db.transaction() as session:
+        await session.execute(delete(SignInStep).where(SignInStep.expires_at < now))
     async with panel.db.transaction() as session:
         await session.execute(delete(MailedToken).where(MailedToken.expires_at < now - TOKENS_KEPT))

@@ -20,6 +20,7 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.queue_state import queue_state
 from smmpanel.kernel.settings import Settings
 from smmpanel.notifications import AlertLevel, open_alerts
+from smmpanel.notifications.mail_folder import FOLDER
 from smmpanel.notifications.mail_line import MailLineError, mail_line
 from smmpanel.notifications.sending import mails_waiting
 from smmpanel.providers.health import health_of
@@ -194,6 +195,9 @@ async def _mail(panel: Panel) -> list[Finding]:
         waiting = await mails_waiting(session, now=panel.clock())
     if not panel.settings.can_mail:
         told = f"no mail server is set (SMMPANEL_SMTP_HOST); {waiting} mails wait"
+        return [Finding("mail", Verdict.WARN, told)]
+    if panel.settings.mails_go_to_folder:
+        told = f"mails are kept in {panel.settings.home / FOLDER} and reach nobody (SMMPANEL_MAIL_TO_FOLDER)"
         return [Finding("mail", Verdict.WARN, told)]
     try:
         async with mail_line(panel.settings):

@@ -70,7 +70,7 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
 from smmpanel.ledger import books_pages
 from smmpanel.ledger import pages as money_pages
-from smmpanel.notifications import choices_page
+from smmpanel.notifications import choices_page, mail_folder_pages
 from smmpanel.notifications import pages as notification_pages
 from smmpanel.orders import pages as order_pages
 from smmpanel.orders import staff as staff_order_pages
@@ -123,13 +123,14 @@ ROUTERS = (
     security_pages.router,
     second_factor_pages.router,
     second_step_pages.router,
-    choices_page.router,
-    books_pages.router,
-    audit_pages.router,
-    people_pages.router,
     *passkey_pages.ROUTERS,
     *openid_pages.ROUTERS,
     invitation_pages.router,
+    choices_page.router,
+    mail_folder_pages.router,
+    books_pages.router,
+    audit_pages.router,
+    people_pages.router,
     *panel_settings.ROUTERS,
     auth.router,
     keys.router,
@@ -203,6 +204,7 @@ def build_app(panel: Panel) -> "Front":
     app.add_middleware(ReferralLinks)
     install_web(app, panel, read_shell=read_shell, ways=ways, renderers=renderers, body_max=BODY_MAX)
     app.state.order_figures = OrderFigures()
+    app.state.issuers = Issuers(panel.http)
     app.state.health = health.HealthCheck(panel)
     app.state.metrics = metrics.Metrics(panel)
     return Front(app, panel_api_routes(panel, app.state.key_limiter), app.state.metrics.requests)
@@ -210,7 +212,6 @@ def build_app(panel: Panel) -> "Front":
 
 def _is_json(router: APIRouter) -> bool:
     return any(str(getattr(route, "path", "")).startswith("/api/") for route in router.routes)
-    app.state.issuers = Issuers(panel.http)
 
 
 class Front:

@@ -101,7 +101,7 @@ async def compose(session: AsyncSession, panel: Panel, mail: Mail, *, now: datet
         "settings_url": f"{panel.settings.address}/account/notifications",
         "settings_label": reader.say(CHOOSE),
     }
-    domain = panel.settings.smtp_from.rpartition("@")[2]
+    domain = panel.settings.smtp_from.rpartition("@")[2] or "panel.invalid"
     marker = panel.vault.keyed_hash("message-id", mail.key).hex()[:24]
     return Letter(
         mail_id=mail.id,

@@ -7,12 +7,7 @@ is an answer, and a line that breaks after it leaves nobody knowing.
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP as SMTP_POLICY
-from email.utils import format_datetime
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -20,25 +15,17 @@ import aiosmtplib
 
 from smmpanel.kernel.settings import Settings
 from smmpanel.notifications.composing import Letter
+from smmpanel.notifications.handing_over import Handed
+from smmpanel.notifications.letters import message_of
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 PERMANENT_FROM = 500
 SAID_MAX = 500
-_POLICY = SMTP_POLICY.clone(cte_type="7bit")
 _LINE_ERRORS = (aiosmtplib.SMTPException, OSError, TimeoutError, ssl.SSLError)
 
 
 class MailLineError(Exception):
     """The mail server cannot be reached, or does not let us in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Handed:
-    """How handing a mail over ended: `sent`, `refused` for good, `later` (certainly not sent), or `unknown`."""
-
-    how: Literal["sent", "refused", "later", "unknown"]
-    said: str
-    line_is_up: bool = True
 
 
 class MailLine:
@@ -50,7 +37,7 @@ class MailLine:
 
     async def hand_over(self, letter: Letter, *, now: datetime) -> Handed:
         """Give one mail to the server. Never raises for what a server or a line may do."""
-        message = _message(letter, self._sender, now)
+        message = message_of(letter, self._sender, now)
         try:
             await self._client.mail(self._sender)
             await self._client.rcpt(letter.address)
@@ -107,20 +94,6 @@ def _own_name(settings: Settings) -> str:
     if ":" in host:
         return f"[IPv6:{host}]"
     return f"[{host}]" if host.replace(".", "").isdigit() else host
-
-
-def _message(letter: Letter, sender: str, now: datetime) -> bytes:
-    message = EmailMessage(policy=_POLICY)
-    message["From"] = Address(letter.sender, addr_spec=sender)
-    message["To"] = Address(addr_spec=letter.address)
-    message["Subject"] = " ".join(letter.subject.split())
-    message["Date"] = format_datetime(now)
-    message["Message-ID"] = letter.message_id
-    # Programs that answer mails by themselves leave such ones alone.
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(letter.text)
-    message.add_alternative(letter.html, subtype="html")
-    return message.as_bytes()
 
 
 def _told(error: BaseException) -> str:

@@ -4,7 +4,8 @@ A mail whose answer was lost is unknown and is not sent again; what certainly wa
 often.
 """
 
-from contextlib import AsyncExitStack
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, text, update
@@ -12,9 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
+from smmpanel.kernel.settings import Settings
 from smmpanel.notifications.alerts import clear_alert, raise_alert
 from smmpanel.notifications.composing import Letter, NothingToTellError, compose
-from smmpanel.notifications.mail_line import Handed, MailLine, MailLineError, mail_line
+from smmpanel.notifications.handing_over import Handed
+from smmpanel.notifications.mail_folder import FolderLine, folder_line
+from smmpanel.notifications.mail_line import MailLine, MailLineError, mail_line
 from smmpanel.notifications.mails import MailKind
 from smmpanel.notifications.models import AlertLevel, Mail, MailState
 from smmpanel.notifications.sending import ALERT_SUBJECT, NOT_SET_UP
@@ -27,20 +31,23 @@ WORTHLESS_AFTER_ELSE = timedelta(hours=24)
 """What is older than this when its turn comes tells nobody anything any more."""
 FAILING = "mail_failing"
 
+_LineOf = Callable[[Settings], AbstractAsyncContextManager[MailLine | FolderLine]]
+
 log = get_logger()
 
 
 async def send_due(panel: Panel) -> None:
     """Send whatever is due, one after the other over one line, until nothing is or the line breaks."""
     async with AsyncExitStack() as open_lines:
-        line: MailLine | None = None
+        line: MailLine | FolderLine | None = None
+        line_of: _LineOf = folder_line if panel.settings.mails_go_to_folder else mail_line
         while not panel.stopping.is_set() and (mail := await _claim(panel)) is not None:
             letter = await _write(panel, mail)
             if letter is None:
                 continue
             try:
                 if line is None:
-                    line = await open_lines.enter_async_context(mail_line(panel.settings))
+                    line = await open_lines.enter_async_context(line_of(panel.settings))
                 handed = await line.hand_over(letter, now=panel.clock())
             except MailLineError as broken:
                 handed = Handed("later", str(broken), line_is_up=False)

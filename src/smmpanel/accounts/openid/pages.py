@@ -92,13 +92,13 @@ async def come_back(request: Request, panel: CurrentPanel, viewer: MaybeViewer, 
     now = panel.clock()
     connecting = False
     try:
-        tried = await count_address_try(panel.db, origin.ip, now=now)
         async with panel.db.transaction() as session:
             ours = await _ours(session, panel)
             step = await take_step(
                 session, panel.vault, StepKind.OPENID, step_cookie(request, StepKind.OPENID), now=now
             )
         connecting = step.user_id is not None
+        tried = await count_address_try(panel.db, origin.ip, now=now)
         asked = {name: request.query_params.get(name, "") for name in ("state", "code", "iss")}
         claims = await read_answer(_issuers(request), ours, step, **asked, now=now)
         async with panel.db.transaction() as session:

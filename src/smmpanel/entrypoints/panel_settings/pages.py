@@ -71,6 +71,8 @@ class SettingsPage:
     """What it will be once the panel is started again."""
     may_choose_currency: bool
     may_edit: bool
+    mails_kept: bool
+    """Whether mails are kept in a folder, for development."""
     currencies: Sequence[str] = tuple(SYMBOLS)
     offered: Mapping[str, str] = field(default_factory=lambda: LANGUAGES)
     zones: Sequence[str] = COMMON_ZONES
@@ -181,6 +183,7 @@ async def _shown(
         chosen_currency=str(await read_option(session, CURRENCY, panel.currency)),
         may_choose_currency=may_edit and not await is_currency_settled(session),
         may_edit=may_edit,
+        mails_kept=panel.settings.mails_go_to_folder and may_edit,
     )
 
 
