@@ -90,3 +90,9 @@ INSERT INTO user_spends (user_id, spent, tier_id, tier_level, discount)
 SELECT u.id, 150, t.id, 1, t.discount FROM users u, tiers t WHERE t.min_spent = 100;
 INSERT INTO user_discounts (user_id, percent, tier_percent) SELECT user_id, 0, discount FROM user_spends
     ON CONFLICT (user_id) DO UPDATE SET tier_percent = excluded.tier_percent;
+INSERT INTO invitations (code_hash, beginning, note, uses, max_uses, made_by, created_at)
+SELECT decode(md5('invitation' || i), 'hex'), 'abcd', 'Friends', 0, 1, %(owner)s, now() FROM numbers;
+INSERT INTO passkeys (user_id, user_handle, credential_id, public_key, sign_count, name, created_at)
+SELECT %(user)s, 'handle', decode(md5('passkey' || i), 'hex'), 'key', 1, 'Laptop ' || i, now() FROM numbers WHERE i <= 20;
+INSERT INTO outside_identities (user_id, issuer, subject, email, linked_at)
+SELECT %(user)s, 'https://issuer.example', 'subject' || i, 'mai@example.com', now() FROM numbers WHERE i <= 20;
