@@ -29,6 +29,7 @@ import smmpanel.orders.timing
 import smmpanel.orders.tracking
 import smmpanel.orders.tracking_subscriptions
 import smmpanel.payments.expiring
+import smmpanel.payments.forgetting
 import smmpanel.payments.proving
 import smmpanel.payments.settling
 import smmpanel.payments.telling

@@ -1,0 +1,59 @@
+"""What presets bring, and what the environment makes of it; and what is forgotten after a while."""
+
+import pytest
+from sqlalchemy import select
+
+import smmpanel.entrypoints.preset_parts  # noqa: F401 - what the sections of presets mean
+from payments.conftest import Till
+from smmpanel.kernel.panel import Panel
+from smmpanel.payments.forgetting import forget_old_messages
+from smmpanel.payments.methods import offered_methods
+from smmpanel.payments.models import PaymentMethod
+from smmpanel.payments.presets import connect_preset_methods, memo_prefix
+from smmpanel.providers.presets import load_preset, preset_names, take_preset_parts
+
+ENVIRONMENT = {
+    "SEPAY_SECRET": "homemmo_spec_secret",
+    "SEPAY_ACCOUNT_NUMBER": "123456789",
+    "SEPAY_ACCOUNT_NAME": "NGUYEN VAN A",
+    "SEPAY_AUTH_MODE": "spec_signature",
+}
+
+
+@pytest.mark.parametrize("name", preset_names())
+async def test_what_a_preset_brings_is_not_offered(panel: Panel, name: str) -> None:
+    preset = load_preset(name)
+    async with panel.db.transaction() as session:
+        await take_preset_parts(session, panel, preset)
+        made = (await session.scalars(select(PaymentMethod))).all()
+        assert made
+        assert {one.currency for one in made} == {preset.currency}
+        assert {one.options["memo_prefix"] for one in made} == {await memo_prefix(session)}
+        assert await connect_preset_methods(session, panel, preset.parts["payments"], {}) == []
+        assert await offered_methods(session) == []
+
+
+async def test_the_environment_completes_and_offers_it(till: Till) -> None:
+    panel, preset = till.panel, load_preset("homemmo")
+    async with panel.db.transaction() as session:
+        await session.delete(await session.get_one(PaymentMethod, till.methods["sepay"]))
+        await take_preset_parts(session, panel, preset)
+        for _ in range(2):
+            assert await connect_preset_methods(session, panel, preset.parts["payments"], ENVIRONMENT) == [
+                "Chuyển khoản VietQR"
+            ]
+        [offered] = await offered_methods(session)
+    till.methods["sepay"] = offered.id
+    deposit = await till.open()
+    assert (deposit.shown["bank_name"], deposit.memo[:8]) == ("Ngân hàng ACB", "HOMEMMO ")
+
+
+async def test_bodies_of_old_messages_are_forgotten(till: Till) -> None:
+    await till.told((await till.open()).memo)
+    await till.told("thanks")
+    await forget_old_messages.function(till.at(days=399).panel)
+    assert all(event.body for event in await till.events())
+    await forget_old_messages.function(till.at(days=401).panel)
+    settled, review = await till.events()
+    assert (settled.body, settled.headers) == (b"", {})
+    assert review.body
