@@ -277,3 +277,29 @@ async def test_the_pages_speak_the_readers_language(*, browser, language, word):
         assert word in shown
         for english in ("Profile", "Save", "Sign out", "Present password", "By mail"):
             assert english not in shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("+84 912 345 678", "+84912345678"),
+        ("0062 (812) 3456-7890", "+6281234567890"),
+        ("", None),
+        ("0912345678", "wrong"),
+        ("+0912345678", "wrong"),
+        ("+84 912 345 678 9999 999", "wrong"),
+        ("+84٩١٢٣٤٥٦٧٨", "wrong"),
+        ("call me", "wrong"),
+    ],
+)
+async def test_a_phone_number_is_kept_in_one_form(*, browser, panel, mai, typed, kept):
+    answer = await browser.post("/account/profile", username="mai", email="mai@example.com", phone=typed)
+    phone = (await user_now(panel, mai)).phone
+
+    if kept == "wrong":
+        assert (answer.status_code, phone) == (422, None)
+        assert "Enter the number with its country" in answer.text
+        assert f'value="{typed}"' in answer.text
+    else:
+        assert (answer.status_code, phone) == (303, kept)
+        assert kept is None or kept in (await browser.get("/account")).text

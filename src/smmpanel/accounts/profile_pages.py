@@ -15,7 +15,15 @@ from smmpanel.accounts.current import FOR_MEMBERS, CurrentViewer
 from smmpanel.accounts.finding import locked_user
 from smmpanel.accounts.models import User
 from smmpanel.accounts.passwords import TYPED_MAX
-from smmpanel.accounts.profiles import change_email, choose_region, rename, time_zones
+from smmpanel.accounts.profiles import (
+    PHONE_TYPED_MAX,
+    PHONE_WRONG,
+    change_email,
+    choose_region,
+    rename,
+    set_phone,
+    time_zones,
+)
 from smmpanel.accounts.signing_up import (
     EMAIL_MAX,
     EMAIL_WRONG,
@@ -43,7 +51,13 @@ PATH = "/account"
 CHOICE_WRONG = marked("Choose one of the list.")
 LINK_SENT, LOOK_THERE = marked("Link sent"), marked("Open the link that we sent to {email}.")
 SAVED = marked("Saved")
-_WRONG = {"username": USERNAME_WRONG, "email": EMAIL_WRONG, "language": CHOICE_WRONG, "time_zone": CHOICE_WRONG}
+_WRONG = {
+    "username": USERNAME_WRONG,
+    "email": EMAIL_WRONG,
+    "phone": PHONE_WRONG,
+    "language": CHOICE_WRONG,
+    "time_zone": CHOICE_WRONG,
+}
 _REFUSALS = (
     InvalidInputError,
     UsernameTakenError,
@@ -59,6 +73,7 @@ class AccountPage:
 
     username: str
     email: str
+    phone: str
     kept_email: str
     pending_email: str
     is_confirmed: bool
@@ -91,6 +106,7 @@ async def save_profile(request: Request, panel: CurrentPanel, viewer: CurrentVie
     """Change the name, and have a new address confirmed; or show what is wrong."""
     form = await read_form(request)
     username, email = form.get("username", "").strip(), form.get("email", "").strip()
+    phone = form["phone"].strip()[:PHONE_TYPED_MAX] if "phone" in form else None
     now = panel.clock()
     try:
         # The address first: it is what can be refused for a reason that the form cannot know.
@@ -104,8 +120,11 @@ async def save_profile(request: Request, panel: CurrentPanel, viewer: CurrentVie
         )
         async with panel.db.transaction() as session:
             await rename(session, viewer, username[: EMAIL_MAX * 2])
+            if phone is not None:
+                await set_phone(session, viewer, phone)
     except _REFUSALS as error:
-        return await _refused(request, viewer, error, {"username": username[:USERNAME_MAX], "email": email[:EMAIL_MAX]})
+        typed = {"username": username[:USERNAME_MAX], "email": email[:EMAIL_MAX]}
+        return await _refused(request, viewer, error, typed | ({"phone": phone} if phone is not None else {}))
     if is_moving and panel.settings.can_mail:
         told = Toast(say(request, LINK_SENT), say(request, LOOK_THERE, email=email[:EMAIL_MAX]))
         return with_toast(see_other(PATH), told)
@@ -173,6 +192,7 @@ def _shown(
     *,
     username: str | None = None,
     email: str | None = None,
+    phone: str | None = None,
     wrong_field: str = "",
     wrong: str = "",
 ) -> AccountPage:
@@ -181,6 +201,7 @@ def _shown(
     return AccountPage(
         username=user.username if username is None else username,
         email=user.email if email is None else email,
+        phone=(user.phone or "") if phone is None else phone,
         kept_email=user.email,
         pending_email=user.pending_email or "",
         is_confirmed=user.email_verified_at is not None,

@@ -1,5 +1,6 @@
 """What somebody may change of their own account: the name, the address, the language, the time zone."""
 
+import re
 from datetime import datetime
 from functools import lru_cache
 from zoneinfo import available_timezones
@@ -22,6 +23,11 @@ from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.i18n import LANGUAGES, marked
 
 _AREAS = ("Africa/", "America/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/")
+PHONE_TYPED_MAX = 40
+_IN_PHONES = re.compile(r"[\s().-]+")
+_PHONE = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
+PHONE_RULE = marked("is no telephone number in the international form")
+PHONE_WRONG = marked("Enter the number with its country, such as +84 912 345 678, or leave it empty.")
 LANGUAGE_RULE = marked("is none of the languages")
 ZONE_RULE = marked("is no time zone")
 
@@ -88,6 +94,34 @@ async def change_email(
         user.email_verified_at = None
         await audit(session, viewer, "account.change_email", f"user:{user.id}", before=before, after=after)
         return True
+
+
+async def set_phone(session: AsyncSession, viewer: Viewer, typed: str) -> bool:
+    """Give a signed-in user a telephone number, or none; `False` if it is theirs already. Raises `InvalidInputError`.
+
+    Numbers are kept in the international form; nobody is called, so nothing is proved by one.
+    """
+    viewer.require_own_sign_in()
+    phone = normal_phone(typed)
+    user = await locked_user(session, viewer.user_id)
+    if phone == user.phone:
+        return False
+    # The log of deeds is kept for good, so it says that the number changed and not which it was.
+    told = {"before": {"phone": user.phone is not None}, "after": {"phone": phone is not None}}
+    user.phone = phone
+    await audit(session, viewer, "account.change_phone", f"user:{user.id}", **told)
+    return True
+
+
+def normal_phone(typed: str) -> str | None:
+    """Return a telephone number as it is stored, `None` if nothing was typed. Raises `InvalidInputError`."""
+    plain = _IN_PHONES.sub("", typed)
+    if not plain:
+        return None
+    plain = f"+{plain[2:]}" if plain.startswith("00") else plain
+    if not _PHONE.fullmatch(plain):
+        raise InvalidInputError(field="phone", reason=PHONE_RULE)
+    return plain
 
 
 async def choose_region(session: AsyncSession, viewer: Viewer, *, language: str, time_zone: str) -> None:
