@@ -32,6 +32,8 @@ class Permission(StrEnum):
     REFERRALS_VIEW = "referrals.view"
     REFERRALS_EDIT = "referrals.edit"
     REFERRALS_PAY = "referrals.pay"
+    VOUCHERS_VIEW = "vouchers.view"
+    VOUCHERS_EDIT = "vouchers.edit"
     LEDGER_VIEW = "ledger.view"
     SETTINGS_VIEW = "settings.view"
     SETTINGS_EDIT = "settings.edit"

@@ -27,6 +27,8 @@ PERMISSION_WORDS: Mapping[str, str] = {
     P.REFERRALS_VIEW: marked("See referrals and payouts"),
     P.REFERRALS_EDIT: marked("Clear and refuse referrals, change their terms"),
     P.REFERRALS_PAY: marked("Approve and refuse payouts"),
+    P.VOUCHERS_VIEW: marked("See vouchers and bonuses"),
+    P.VOUCHERS_EDIT: marked("Make vouchers, change bonuses"),
     P.LEDGER_VIEW: marked("See the books"),
     P.SETTINGS_VIEW: marked("See settings and jobs"),
     P.SETTINGS_EDIT: marked("Change settings, run jobs again"),
@@ -39,6 +41,7 @@ PERMISSION_GROUPS: Sequence[tuple[str, Sequence[Permission]]] = (
     (marked("Users"), (P.USERS_VIEW, P.USERS_EDIT, P.USERS_BALANCE, P.USERS_SUSPEND)),
     (marked("Catalogue"), (P.SERVICES_VIEW, P.SERVICES_EDIT, P.PROVIDERS_VIEW, P.PROVIDERS_EDIT)),
     (marked("Payments"), (P.DEPOSITS_VIEW, P.DEPOSITS_SETTLE, P.GATEWAYS_VIEW, P.GATEWAYS_EDIT)),
+    (marked("Vouchers and bonuses"), (P.VOUCHERS_VIEW, P.VOUCHERS_EDIT)),
     (marked("Affiliates"), (P.REFERRALS_VIEW, P.REFERRALS_EDIT, P.REFERRALS_PAY)),
     (
         marked("Panel"),

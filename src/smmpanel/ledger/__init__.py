@@ -1,7 +1,7 @@
 """Money: accounts, transfers, statements, proof. Nothing else changes a balance."""
 
 from smmpanel.ledger.accounts import Purse, UserAccounts, lock_purses, lock_users, open_user_accounts, panel_account
-from smmpanel.ledger.adjusting import adjust_balance, adjust_by_staff
+from smmpanel.ledger.adjusting import AdjustmentKind, adjust_balance, adjust_by_staff
 from smmpanel.ledger.models import AccountKind
 from smmpanel.ledger.paid_in import PaidIn, paid_in
 from smmpanel.ledger.posting import (
@@ -27,6 +27,7 @@ from smmpanel.ledger.statements import (
 
 __all__ = [
     "AccountKind",
+    "AdjustmentKind",
     "InsufficientFundsError",
     "KeyReusedError",
     "LockedAccount",

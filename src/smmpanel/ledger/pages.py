@@ -37,6 +37,11 @@ REASONS = {
     Reason.COMMISSION.value: marked("Commission"),
     Reason.COMMISSION_BACK.value: marked("Commission taken back"),
     Reason.PAYOUT.value: marked("Commission paid out"),
+    Reason.VOUCHER.value: marked("Voucher"),
+    Reason.BONUS.value: marked("Bonus on a deposit"),
+    Reason.PAYMENT_BY_STAFF.value: marked("Payment recorded by staff"),
+    Reason.GIFT.value: marked("Gift"),
+    Reason.CORRECTION.value: marked("Correction by staff"),
 }
 OF_OTHERS = frozenset({Reason.COMMISSION.value, Reason.COMMISSION_BACK.value})
 """What belongs to an order of somebody else: its owner alone may look at it."""

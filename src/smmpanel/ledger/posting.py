@@ -33,6 +33,11 @@ class Reason(StrEnum):
     COMMISSION = "commission"
     COMMISSION_BACK = "commission_back"
     PAYOUT = "payout"
+    VOUCHER = "voucher"
+    BONUS = "bonus"
+    PAYMENT_BY_STAFF = "payment_by_staff"
+    GIFT = "gift"
+    CORRECTION = "correction"
 
 
 class InsufficientFundsError(PanelError):
