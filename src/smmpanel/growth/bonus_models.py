@@ -1,0 +1,27 @@
+"""The bonus of each deposit that brought one. Only growth writes this table."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Integer, Numeric, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from smmpanel.kernel.db import Base
+
+AMOUNT = Numeric(24, 6)
+
+
+class DepositBonus(Base):
+    """What a deposit has brought on top so far, and by which rule."""
+
+    __tablename__ = "deposit_bonuses"
+    __table_args__ = (CheckConstraint("amount >= 0", name="amount"),)
+
+    deposit_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("deposits.id", ondelete="RESTRICT"), primary_key=True, autoincrement=False
+    )
+    rule_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("bonus_rules.id", ondelete="RESTRICT"))
+    amount: Mapped[Decimal] = mapped_column(AMOUNT, server_default=text("0"))
+    moves: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """How often the amount has changed: names each transfer."""
+    changed_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
