@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
 @ledger_app.command("verify")
 def verify(*, as_json: AsJson = False) -> None:
     """Recompute every balance, the trial balance and every order's and deposit's money. Exit code 1 if anything differs."""
+    from smmpanel.growth.proving_commissions import verify_commissions
     from smmpanel.ledger.proving import verify as prove
     from smmpanel.orders.proving import verify_orders
     from smmpanel.payments.proving import verify_deposits
@@ -37,6 +38,7 @@ def verify(*, as_json: AsJson = False) -> None:
                 *proof.differences,
                 *await verify_orders(session),
                 *await verify_deposits(session),
+                *await verify_commissions(session),
             ]
 
     with waiting("Verifying the books"):
