@@ -1,8 +1,21 @@
 """The JSON API's description: every operation says what it takes, what it answers, and how it fails."""
 
 import json
+import re
 
+import jsonschema_rs
 import pytest
+
+from smmpanel.accounts.access import Permission
+from smmpanel.entrypoints.web import routed_app
+
+JSON = "application/json"
+WITHOUT_SIGNING_IN = {
+    "post_auth_register",
+    "post_auth_login",
+    "post_auth_refresh",
+    "post_payment_by_gateway_webhook",
+}
 
 
 @pytest.fixture
@@ -106,3 +119,74 @@ async def test_examples_are_the_documents_own(described):
     assert schemas["NewOrderForm"]["examples"][0]["note"] == "Optional note"
     assert schemas["ErrorAnswer"]["properties"]["success"]["const"] is False
     assert {"message", "code", "fields"} <= set(schemas["ErrorAnswer"]["required"])
+
+
+@pytest.fixture(scope="module")
+def document():
+    return routed_app().openapi()
+
+
+def everything(document):
+    return [(method, path, one) for path, methods in document["paths"].items() for method, one in methods.items()]
+
+
+def test_names_for_clients_say_method_and_path(document):
+    names = {f"{method} {path}": one["operationId"] for method, path, one in everything(document)}
+
+    assert len(set(names.values())) == len(names)
+    assert all(re.fullmatch(r"(get|post|put|delete)(_[a-z0-9]+)+", name) for name in names.values()), names
+    assert names["post /api/orders"] == "post_orders"
+    assert names["get /api/user/transactions.csv"] == "get_user_transactions_csv"
+    assert names["put /api/admin/users/{user_id}/ban"] == "put_admin_users_by_id_ban"
+
+
+def test_every_operation_says_who_may_call_it_and_how_it_fails(document):
+    schemes = document["components"]["securitySchemes"]
+    assert {scheme["type"] for scheme in schemes.values()} == {"http", "apiKey"}
+    for _method, path, one in everything(document):
+        if not path.startswith("/api/"):
+            continue
+        name, failing = one["operationId"], set(one["responses"])
+        assert bool(one.get("security")) is (name not in WITHOUT_SIGNING_IN), name
+        assert {next(iter(way)) for way in one.get("security", ())} <= set(schemes), name
+        assert not one.get("security") or {"401", "403"} <= failing, name
+        assert "{" not in path or "404" in failing, name
+        assert "requestBody" not in one or {"413", "422"} <= failing, name
+        assert not [each for each in one.get("parameters", ()) if each["in"] != "header"] or "422" in failing, name
+        assert ("x-permission" in one) is path.startswith("/api/admin/"), name
+        if "x-permission" in one:
+            assert f"`{Permission(one['x-permission']).value}`" in one["description"], name
+        assert {"HTTPValidationError", "ValidationError"}.isdisjoint(document["components"]["schemas"]), name
+
+
+def test_every_example_is_what_its_schema_admits(document):
+    wrong, seen = [], 0
+
+    def look(schema, value, where):
+        nonlocal seen
+        seen += 1
+        whole = jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})
+        wrong.extend(f"{where}: {error.message}" for error in whole.iter_errors(value))
+
+    for method, path, one in everything(document):
+        where = f"{method} {path}"
+        for parameter in one.get("parameters", ()):
+            assert not parameter["required"] or "example" in parameter, (where, parameter["name"])
+            for value in [
+                *parameter["schema"].get("examples", ()),
+                *([parameter["example"]] if "example" in parameter else ()),
+            ]:
+                look(parameter["schema"], value, f"{where} {parameter['name']}")
+        for place in [*([one["requestBody"]] if "requestBody" in one else ()), *one["responses"].values()]:
+            for content in place.get("content", {}).values():
+                assert "example" in content, where
+                look(content.get("schema", {}), content["example"], where)
+    for name, schema in document["components"]["schemas"].items():
+        for value in schema.get("examples", ()):
+            look(schema, value, name)
+        for field, part in schema.get("properties", {}).items():
+            for value in part.get("examples", ()):
+                look(part, value, f"{name}.{field}")
+
+    assert wrong == []
+    assert seen > 500

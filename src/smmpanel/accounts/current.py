@@ -1,6 +1,6 @@
 """Who sent a request: an access token, or the session cookie with a form token. Checked on every request, in one query."""
 
-from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends
@@ -59,22 +59,31 @@ async def maybe_signed_in(request: Request) -> Viewer | None:
         return None
 
 
-def staff_with(permission: Permission) -> Callable[[Viewer], Awaitable[Viewer]]:
-    """Return the dependency of a staff route: who is signed in, if they hold the permission."""
-
-    async def allowed(viewer: CurrentViewer) -> Viewer:
-        viewer.require(permission)
-        return viewer
-
-    return allowed
-
-
 def origin_of(request: Request) -> Origin:
     """Return where a request comes from, for the record."""
     return Origin(address_of(request), request.headers.get("user-agent"))
 
 
 CurrentViewer = Annotated[Viewer, Depends(signed_in)]
+
+
+@dataclass(frozen=True, slots=True)
+class StaffWith:
+    """The dependency of a staff route: who is signed in, if they hold the permission."""
+
+    permission: Permission
+
+    async def __call__(self, viewer: CurrentViewer) -> Viewer:
+        """Return who is signed in. Raises `MissingPermissionError`, and why staff are held back."""
+        viewer.require(self.permission)
+        return viewer
+
+
+def staff_with(permission: Permission) -> StaffWith:
+    """Return the dependency of a route that takes a permission."""
+    return StaffWith(permission)
+
+
 MaybeViewer = Annotated[Viewer | None, Depends(maybe_signed_in)]
 RequestOrigin = Annotated[Origin, Depends(origin_of)]
 

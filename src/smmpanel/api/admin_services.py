@@ -59,10 +59,7 @@ async def services(
     after: After = None,
     limit: Limit = LIMIT_USUAL,
 ) -> StaffServices:
-    """Return all services, on sale or not, in the order of the catalogue; `search` is words of the name, or the id.
-
-    Takes `services.view`.
-    """
+    """Return all services, on sale or not, in the order of the catalogue; `search` is words of the name, or the id."""
     wanted = ServiceFilter(search or "", provider_id, category_id, state or "", mode.value if mode else "")
     found = await service_lines(session, wanted, after=after, size=limit, skip=0 if after else skipped(page, limit))
     fields = await read_services(session, [line.id for line in found.rows])
@@ -76,7 +73,7 @@ async def services(
 
 @router.get("/{service_id}", summary="One service for staff", responses=errors(401, 403, 404, 422))
 async def service(panel: CurrentPanel, session: Session, _viewer: Looking, service_id: RowId) -> StaffServiceAnswer:
-    """Return one service, on sale or not. Takes `services.view`."""
+    """Return one service, on sale or not."""
     return await _answer(panel, session, service_id)
 
 
@@ -84,7 +81,7 @@ async def service(panel: CurrentPanel, session: Session, _viewer: Looking, servi
 async def make_service(
     panel: CurrentPanel, session: Session, viewer: Editing, form: NewServiceForm
 ) -> StaffServiceAnswer:
-    """Make a service, with its category and its first route where they are named. Takes `services.edit`."""
+    """Make a service, with its category and its first route where they are named."""
     now = panel.clock()
     upstream = await _upstream(session, form)
     fields = {"mode": ServiceMode.MANUAL if upstream is None else ServiceMode.PROVIDER, **_fields(form)}
@@ -103,7 +100,7 @@ async def make_service(
 async def change_service(
     panel: CurrentPanel, session: Session, viewer: Editing, service_id: RowId, form: ServiceChanges
 ) -> StaffServiceAnswer:
-    """Change what is given of a service; what is left out stays. Takes `services.edit`."""
+    """Change what is given of a service; what is left out stays."""
     fields = {**_fields(form), **await _category(session, viewer, form)}
     await edit_service(
         session,

@@ -123,10 +123,7 @@ async def users(
     after: After = None,
     limit: Limit = LIMIT_USUAL,
 ) -> Users:
-    """Return all accounts; `search` is the beginning of a user name or of an e-mail address, or the plain number.
-
-    Takes `users.view`.
-    """
+    """Return all accounts; `search` is the beginning of a user name or of an e-mail address, or the plain number."""
     tab, typed = state.value if state else "", search or ""
     found = await find_users(
         session,
@@ -150,7 +147,7 @@ async def users(
 
 @router.get("/{user_id}", summary="One user", responses=errors(401, 403, 404, 422))
 async def user(panel: CurrentPanel, session: Session, viewer: Looking, user_id: UserNumber) -> UserDetail:
-    """Return one account. Takes `users.view`."""
+    """Return one account."""
     facts = await facts_of(session, user_id, currency=panel.currency, now=panel.clock())
     return user_detail(facts, reader_of(panel, viewer), panel.currency)
 
@@ -165,7 +162,7 @@ async def change_balance(
     *,
     key: KeyHeader = None,
 ) -> BalanceChanged:
-    """Add money to a wallet by hand, or take it away. Without a key every call does it anew. Takes `users.balance`."""
+    """Add money to a wallet by hand, or take it away. Without a key every call does it anew."""
     if key is not None and form.key is not None and key != form.key:
         raise InvalidInputError(field="key", reason=OTHER_KEY)
     once = key or form.key or random_text(RANDOM_KEY_LENGTH)
@@ -189,7 +186,7 @@ async def change_balance(
 
 @router.put("/{user_id}/ban", summary="Ban a user", responses=errors(401, 403, 404, 409, 422))
 async def ban(panel: CurrentPanel, session: Session, viewer: Stopping, user_id: UserNumber, form: Ban) -> StateChanged:
-    """Shut an account out and end its sessions, or let a banned one back in. Takes `users.suspend`."""
+    """Shut an account out and end its sessions, or let a banned one back in."""
     return await _change_state(
         panel, session, viewer, user_id, AccountState.BANNED, wanted=form.banned, reason=form.reason
     )
@@ -199,7 +196,7 @@ async def ban(panel: CurrentPanel, session: Session, viewer: Stopping, user_id: 
 async def suspend(
     panel: CurrentPanel, session: Session, viewer: Stopping, user_id: UserNumber, form: Suspension
 ) -> StateChanged:
-    """Stop an account until further notice and end its sessions, or let it go on. Takes `users.suspend`."""
+    """Stop an account until further notice and end its sessions, or let it go on."""
     return await _change_state(
         panel, session, viewer, user_id, AccountState.SUSPENDED, wanted=form.suspended, reason=form.reason
     )

@@ -251,7 +251,7 @@ async def start(
 async def change_status(
     panel: CurrentPanel, session: Session, viewer: Editing, order_id: OrderNumber, form: NewStatus
 ) -> StatusChanged:
-    """Move an order by hand, where its status admits that; its money follows. Takes `orders.edit`.
+    """Move an order by hand, where its status admits that; its money follows.
 
     `partial` and `canceled` take `orders.refund` as well, `pending` takes `orders.resend`.
     """

@@ -41,6 +41,7 @@ from smmpanel.api import (
     admin_services,
     admin_users,
     auth,
+    describing,
     docs,
     keys,
     mass_orders,
@@ -185,8 +186,8 @@ TAGS = [
 log = get_logger()
 
 
-def build_app(panel: Panel) -> "Front":
-    """Put the whole web side of a panel together, as one ASGI application."""
+def routed_app() -> FastAPI:
+    """Put all routes together, without a panel behind them: enough for their documentation."""
     app = FastAPI(
         title=SITE_NAME,
         version=version("smmpanel"),
@@ -195,10 +196,18 @@ def build_app(panel: Panel) -> "Front":
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=describing.client_name,
     )
     for router in ROUTERS:
         # Pages read the panel's customs with what stands around them.
         app.include_router(router, dependencies=[Depends(keep_customs)] if _is_json(router) else None)
+    describing.describe(app, ROUTERS)
+    return app
+
+
+def build_app(panel: Panel) -> "Front":
+    """Put the whole web side of a panel together, as one ASGI application."""
+    app = routed_app()
     renderers = {"/health": render_json, "/metrics": render_json}
     ways = {str(getattr(route, "path", "")) for router in ROUTERS for route in router.routes}
     app.add_middleware(ReferralLinks)
