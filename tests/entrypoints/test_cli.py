@@ -187,6 +187,27 @@ def test_staff_are_made_by_admin_create(shell):
     shell.refusal("admin", "create", "x", "--email", "x@example.com", "--role", "king", code=USAGE)
 
 
+def test_who_shut_themselves_out_is_let_back_in(shell):
+    shell("admin", "create", "lan", "--email", "lan@example.com")
+    assert "Nothing was asked" in shell("admin", "open-door").stdout
+    shell.rows(
+        "INSERT INTO panel_options (name, value) VALUES"
+        """ ('staff_door', '{"networks": ["10.0.0.0/8"], "second_factor": true}') RETURNING name"""
+    )
+    shell.rows(
+        "INSERT INTO second_factors (user_id, secret) SELECT id, 'x' FROM users WHERE username = 'lan' RETURNING 1"
+    )
+
+    assert "open again" in shell("admin", "open-door").stdout
+    assert "lan signs in with the password alone" in shell("user", "reset-second-factor", "lan").stdout
+
+    assert shell.rows("SELECT count(*) FROM second_factors") == [(0,)]
+    assert shell.rows("SELECT value ->> 'second_factor' FROM panel_options WHERE name = 'staff_door'") == [("false",)]
+    assert shell.rows("SELECT actor_kind, subject FROM audit_log WHERE subject LIKE 'settings:%'") == [
+        ("cli", "settings:staff_door")
+    ]
+
+
 def test_lists_go_on_where_they_stopped(shell):
     for name in ("ana", "ben", "cho"):
         shell("user", "create", name, "--email", f"{name}@example.com")
@@ -432,7 +453,7 @@ def test_rotating_keys_encrypts_anew_and_everything_stays_readable(connected):
 
     said = connected("keys", "rotate").stdout
 
-    assert said == "Encrypted anew: 1 provider keys, 0 payment methods, 0 units of stock.\n"
+    assert said == "Encrypted anew: 1 provider keys, 0 payment methods, 0 units of stock, 0 second factors.\n"
     after = (connected.home / KEYS_FILE).read_text().split()
     assert after[1:] == ring
     assert len(after) == len(ring) + 1

@@ -18,7 +18,7 @@ from smmpanel.accounts.finding import locked_user
 from smmpanel.accounts.models import AttemptCounter
 from smmpanel.accounts.sign_in_models import RecoveryCode, SecondFactor
 from smmpanel.accounts.throttling import Attempt, Limit, count_attempt, forgive
-from smmpanel.kernel.crypto import Vault
+from smmpanel.kernel.crypto import SecretUnreadableError, Vault
 from smmpanel.kernel.db import Database
 from smmpanel.kernel.errors import ConflictError, PanelError
 
@@ -80,8 +80,7 @@ async def factor_state(session: AsyncSession, vault: Vault, user_id: int) -> Fac
         .select_from(RecoveryCode)
         .where(RecoveryCode.user_id == user_id, RecoveryCode.used_at.is_(None))
     )
-    waiting = vault.open(row.waiting_secret) if row.waiting_secret is not None else None
-    return FactorState(row.confirmed_at, left or 0, waiting)
+    return FactorState(row.confirmed_at, left or 0, _opened(vault, row.waiting_secret))
 
 
 async def begin_setup(session: AsyncSession, vault: Vault, viewer: Viewer) -> None:
@@ -108,7 +107,7 @@ async def confirm_setup(db: Database, vault: Vault, viewer: Viewer, code: str, *
         row = await _locked_factor(session, viewer.user_id)
         if row is None or row.waiting_secret is None:
             raise NothingToConfirmError
-        step = _step_of(vault.open(row.waiting_secret), _plain(code), now)
+        step = _step_of(_opened(vault, row.waiting_secret), _plain(code), now)
         if step is None:
             raise WrongCodeError
         before = {"second_factor": "on" if row.secret is not None else "off"}
@@ -204,7 +203,7 @@ async def take_code(session: AsyncSession, vault: Vault, user_id: int, typed: st
             .execution_options(synchronize_session=False)
         )
         return used.one_or_none() is not None
-    step = _step_of(vault.open(row.secret), code, now)
+    step = _step_of(_opened(vault, row.secret), code, now)
     if step is None or step <= row.last_step:
         return False
     row.last_step = step
@@ -239,11 +238,19 @@ async def _locked_factor(session: AsyncSession, user_id: int) -> SecondFactor | 
     return await session.get(SecondFactor, user_id, with_for_update=True, populate_existing=True)
 
 
-def _step_of(secret: str, code: str, now: datetime) -> int | None:
+def _opened(vault: Vault, sealed: bytes | None) -> str | None:
+    """Open a secret; one whose key was taken out of the ring opens nothing, until staff take the factor away."""
+    try:
+        return None if sealed is None else vault.open(sealed)
+    except SecretUnreadableError:
+        return None
+
+
+def _step_of(secret: str | None, code: str, now: datetime) -> int | None:
     """Return the time step, near to now, whose code this is."""
     from pyotp import TOTP
 
-    if not _APP_CODE.fullmatch(code):
+    if secret is None or not _APP_CODE.fullmatch(code):
         return None
     app, present = TOTP(secret, interval=STEP_SECONDS), int(now.timestamp()) // STEP_SECONDS
     near = range(present - STEPS_AROUND, present + STEPS_AROUND + 1)

@@ -14,7 +14,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.sign_in_models import SignInStep
-from smmpanel.kernel.crypto import Vault
+from smmpanel.kernel.crypto import SecretUnreadableError, Vault
 from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.ids import random_text
 
@@ -102,7 +102,10 @@ async def drop_steps(session: AsyncSession, user_id: int) -> None:
 def _live(vault: Vault, row: SignInStep | None, now: datetime) -> Step:
     if row is None or row.expires_at <= now:
         raise StepOverError
-    return Step(row.user_id, json.loads(vault.open(row.body)), row.begun_at)
+    try:
+        return Step(row.user_id, json.loads(vault.open(row.body)), row.begun_at)
+    except SecretUnreadableError:
+        raise StepOverError from None
 
 
 def _hash(vault: Vault, kind: StepKind, token: str) -> bytes:

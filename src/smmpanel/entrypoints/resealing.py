@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
+from smmpanel.accounts.openid.settings import reseal_openid
+from smmpanel.accounts.resealing_factors import reseal_factors
 from smmpanel.catalog.resealing_stock import reseal_stock
 from smmpanel.kernel.errors import ConflictError
 from smmpanel.kernel.panel import Panel
@@ -30,6 +32,7 @@ class Resealed:
     provider_keys: int
     stock_items: int
     payment_methods: int
+    second_factors: int
 
 
 async def refuse_company(panel: Panel) -> None:
@@ -41,15 +44,23 @@ async def refuse_company(panel: Panel) -> None:
 
 
 async def reseal_everything(panel: Panel) -> Resealed:
-    """Encrypt provider keys, stock and the key of public ids anew. What no key of the ring opens is left as it is. Safe to repeat."""
+    """Encrypt all that is kept sealed anew. What no key of the ring opens is left as it is. Safe to repeat."""
     async with panel.db.transaction() as session:
         provider_keys = await rotate_provider_keys(session, panel.vault)
         payment_methods = await reseal_method_secrets(session, panel.vault)
         await reseal_public_ids(session, panel.vault)
+        await reseal_openid(session, panel.vault)
+    second_factors, user = 0, 0
+    while True:
+        async with panel.db.transaction() as session:
+            done, last = await reseal_factors(session, panel.vault, after=user)
+        if last is None:
+            break
+        second_factors, user = second_factors + done, last
     stock_items, after = 0, 0
     while True:
         async with panel.db.transaction() as session:
             done, last = await reseal_stock(session, panel.vault, after=after)
         if last is None:
-            return Resealed(provider_keys, stock_items, payment_methods)
+            return Resealed(provider_keys, stock_items, payment_methods, second_factors)
         stock_items, after = stock_items + done, last

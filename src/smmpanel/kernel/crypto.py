@@ -40,8 +40,11 @@ class Vault:
             raise SecretUnreadableError("no key in the ring opens this secret") from None
 
     def reseal(self, sealed: bytes) -> bytes:
-        """Encrypt a stored secret anew with the newest key."""
-        return self._ring.rotate(sealed)
+        """Encrypt a stored secret anew with the newest key; raises `SecretUnreadableError` if no key of the ring fits."""
+        try:
+            return self._ring.rotate(sealed)
+        except InvalidToken:
+            raise SecretUnreadableError("no key in the ring opens this secret") from None
 
     def derive(self, purpose: str) -> bytes:
         """Return the 32-byte key for one purpose."""

@@ -138,6 +138,35 @@ def reactivate(name: Name, reason: Reason) -> None:
     _move("reactivate_user", name, reason)
 
 
+@user_app.command("reset-second-factor")
+def reset_second_factor(name: Name) -> None:
+    """Take somebody's second factor and passkeys away, because they lost them. They are signed out everywhere."""
+    from smmpanel.accounts.access import Actor
+    from smmpanel.accounts.ending_access import reset_proofs
+    from smmpanel.accounts.finding import user_named
+
+    async def reset(panel: "Panel") -> str:
+        async with panel.db.transaction() as session:
+            user = await user_named(session, name)
+            await reset_proofs(session, Actor.cli(), user.id, now=panel.clock())
+            return user.username
+
+    typer.echo(f"{on_panel(reset)} signs in with the password alone now.")
+
+
+@admin_app.command("open-door")
+def open_door() -> None:
+    """Open the back office to all staff again: from every network, with or without a second factor."""
+    from smmpanel.accounts.access import Actor
+    from smmpanel.accounts.staff_door import DoorRules, change_door
+
+    async def change(panel: "Panel") -> bool:
+        async with panel.db.transaction() as session:
+            return await change_door(session, Actor.cli(), DoorRules())
+
+    typer.echo("The back office is open again." if on_panel(change) else "Nothing was asked of staff.")
+
+
 def credit(
     name: Name,
     amount: Annotated[str, typer.Argument(help="In the panel's currency; negative to take away.")],

@@ -99,5 +99,6 @@ def rotate(
     with database(settings) as url, waiting("Encrypting anew"):
         done = asyncio.run(run(url))
     typer.echo(
-        f"Encrypted anew: {done.provider_keys} provider keys, {done.payment_methods} payment methods, {done.stock_items} units of stock."
+        f"Encrypted anew: {done.provider_keys} provider keys, {done.payment_methods} payment methods, {done.stock_items} units of stock,"
+        f" {done.second_factors} second factors."
     )
