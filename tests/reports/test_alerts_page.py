@@ -21,6 +21,9 @@ FIELDS = {
     "odd_order_reports": ("provider:{id}", {"order": 7, "word": "Sideways", "orders": 1}),
     "order_accepted_late": ("order:7", {"provider": 1, "external_id": "x-1"}),
     "orders_unconfirmed": ("provider:{id}", {"orders": 2, "first": 8}),
+    "payment_message_differs": ("gateway:sepay", {"key": "webhook:7"}),
+    "payment_message_failing": ("event:7", {"key": "webhook:7", "tries": 8}),
+    "payment_message_refused": ("gateway:sepay", {"ip": "203.0.113.9"}),
     "provider_currency": ("provider:{id}", {"provider": "peak", "configured": "USD", "told": "EUR"}),
     "provider_low_balance": (
         "provider:{id}",

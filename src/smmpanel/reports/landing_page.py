@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from fastapi import APIRouter
+from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,7 +15,7 @@ from smmpanel.catalog.kept_lists import KeptList
 from smmpanel.catalog.pages.looking import PUBLIC_OPTION, Line, Looker, lines_for
 from smmpanel.catalog.pages.shelves import VISITOR, Tile, list_for, tiles
 from smmpanel.kernel.i18n import marked
-from smmpanel.kernel.options import read_option
+from smmpanel.kernel.options import PanelOption
 from smmpanel.payments.methods import offered_methods
 from smmpanel.payments.models import PaymentMethod
 from smmpanel.payments.pages.add_funds import TRANSFER_OPTION
@@ -94,7 +95,11 @@ async def show_landing(request: Request, viewer: MaybeViewer, session: Session) 
         return await show_home(request, viewer)
     kept = await list_for(request, session, VISITOR)
     facts = await _kept_facts(request).read(session)
-    is_public = await read_option(session, PUBLIC_OPTION) is not False
+    row, names = PanelOption, (PUBLIC_OPTION, TRANSFER_OPTION)
+    options: dict[str, Any] = dict(
+        (await session.execute(select(row.name, row.value).where(row.name.in_(names)))).all()
+    )
+    is_public = options.get(PUBLIC_OPTION) is not False
     rows = shown_services(kept, facts.popular, SHOWN_SERVICES) if is_public else []
     shown = LandingPage(
         facts=facts,
@@ -102,7 +107,7 @@ async def show_landing(request: Request, viewer: MaybeViewer, session: Session) 
         platforms=_platforms(kept),
         lines=await lines_for(session, Looker(VISITOR, kept, {}), rows),
         is_popular=bool(rows) and all(row.id in facts.popular for row in rows),
-        takes_transfers=bool(await read_option(session, TRANSFER_OPTION)),
+        takes_transfers=bool(options.get(TRANSFER_OPTION)),
         methods=await offered_methods(session),
     )
     return page(request, "reports/landing.html", shown)
