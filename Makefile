@@ -15,7 +15,7 @@ SHOTS :=
 FRONTEND := $(shell find frontend/css frontend/js frontend/build.py frontend/favicon.svg src/smmpanel -type f \
 	-not -path '*/web/static/*' -not -path '*/__pycache__/*')
 
-.PHONY: help run demo install test check format bench screenshots requirements clean
+.PHONY: help run demo install test check format bench screenshots docs requirements clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -49,6 +49,9 @@ bench: $(VENV)/.dev $(VENV)/.assets ## measure, each figure against what this ma
 screenshots: $(VENV)/.dev $(VENV)/.npm-dev $(VENV)/.assets ## photograph and check every page (SHOTS="--only orders" for some)
 	@scripts/install-chromium >/dev/null
 	@PYTHONPATH=tests $(BIN)/python -m browser.screenshots $(SHOTS)
+
+docs: $(VENV)/.run ## write docs/api.md anew from the routes
+	$(BIN)/python -m smmpanel.entrypoints.documenting docs/api.md
 
 requirements: ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(COMPILE) --group build pyproject.toml -o requirements/run.txt

@@ -2,14 +2,16 @@
 
 import json
 import re
+from pathlib import Path
 
 import jsonschema_rs
 import pytest
 
 from smmpanel.accounts.access import Permission
+from smmpanel.entrypoints.documenting import api_reference
 from smmpanel.entrypoints.web import routed_app
 
-JSON = "application/json"
+ROOT = Path(__file__).parents[2]
 WITHOUT_SIGNING_IN = {
     "post_auth_register",
     "post_auth_login",
@@ -190,3 +192,25 @@ def test_every_example_is_what_its_schema_admits(document):
 
     assert wrong == []
     assert seen > 500
+
+
+def test_the_reference_is_the_one_that_the_routes_make():
+    # `make docs` writes it.
+    assert (ROOT / "docs" / "api.md").read_text(encoding="utf-8") == api_reference()
+
+
+def test_the_reference_has_everything_and_leads_nowhere_else(document):
+    text = api_reference()
+
+    for method, path, one in everything(document):
+        assert f"### {one['summary']}\n\n`{method.upper()} {path}`\n" in text
+        assert f'<a id="{one["operationId"]}"></a>' in text
+        if "x-permission" in one:
+            assert f"`{one['x-permission']}`" in text
+    anchors = set(re.findall(r'<a id="([^"]+)">', text))
+    titles = {
+        re.sub(r"[^a-z0-9-]", "", title.lower().replace(" ", "-"))
+        for title in re.findall("^## (.+)$", text, re.MULTILINE)
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors | titles
+    assert {host.rpartition(".")[2] for host in re.findall(r"https?://([\w.-]+)", text)} == {"example"}
