@@ -12,6 +12,7 @@ from smmpanel.accounts.models import User
 from smmpanel.accounts.sessions import revoke_sessions
 from smmpanel.accounts.states import ACCOUNT_FLOW, AccountState, Role
 from smmpanel.kernel.errors import ConflictError, InvalidInputError
+from smmpanel.kernel.i18n import marked
 
 REASON_MAX = 500
 LAST_MASTER_LOCK = 0x5A11_0002
@@ -62,7 +63,7 @@ async def _move(  # noqa: PLR0917 - the three verbs above pass on what they were
     actor.require(Permission.USERS_SUSPEND)
     reason = reason.strip()
     if not 1 <= len(reason) <= REASON_MAX:
-        raise InvalidInputError(field="reason", reason=f"has 1 to {REASON_MAX} characters")
+        raise InvalidInputError(field="reason", reason=marked("has 1 to {most} characters"), most=REASON_MAX)
     if actor.user_id == user_id:
         raise NotYourselfError
     user = await locked_user(session, user_id)

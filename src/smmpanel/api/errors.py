@@ -40,5 +40,5 @@ class ErrorAnswer(ErrorBody):
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the documentation of a route's errors."""
-    return {status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in statuses}
+    """Return the documentation of a route's errors, with the one that every route has for what nobody could read."""
+    return {status: {"model": ErrorAnswer, "description": _MEANINGS[status]} for status in sorted({400, *statuses})}

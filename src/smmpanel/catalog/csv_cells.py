@@ -7,6 +7,7 @@ from typing import Any
 
 from smmpanel.catalog.service_fields import SERVICE_FIELDS
 from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import parse_amount, plain
 
 # A spreadsheet would run such a cell as a formula. The apostrophe also goes before cells that begin with apostrophes and
@@ -49,7 +50,7 @@ def _whole(name: str, cell: str) -> int | None:
     if not cell.strip():
         return None
     if not re.fullmatch(r"-?[0-9]{1,18}", cell.strip()):
-        raise InvalidInputError(field=name, reason="must be a whole number")
+        raise InvalidInputError(field=name, reason=marked("must be a whole number"))
     return int(cell)
 
 
@@ -60,7 +61,7 @@ def _amount(name: str, cell: str) -> Decimal | None:
 def _flag(name: str, cell: str) -> bool:
     word = cell.strip().lower()
     if word not in _YES | _NO:
-        raise InvalidInputError(field=name, reason="must be yes or no")
+        raise InvalidInputError(field=name, reason=marked("must be yes or no"))
     return word in _YES
 
 

@@ -28,6 +28,7 @@ from smmpanel.catalog.repricing import Scope, recompute
 from smmpanel.catalog.service_fields import NEW_SERVICE, SERVICE_FIELDS, ServiceFields, merged
 from smmpanel.catalog.upstream_lines import NAME_MAX
 from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
 
 COLUMNS = (
     "id",
@@ -230,11 +231,13 @@ def _take_cell(file: _File, row: _Row, name: str, cell: str, categories: Mapping
 
 def _take_category(file: _File, row: _Row, name: str, categories: Mapping[str, int]) -> None:
     if not name:
-        raise InvalidInputError(field="category", reason="must not be empty")
+        raise InvalidInputError(field="category", reason=marked("must not be empty"))
     found = categories.get(name.lower())
     if found is None:
         if len(name) > NAME_MAX or "\x00" in name:
-            raise InvalidInputError(field="category", reason=f"must be a name of at most {NAME_MAX} characters")
+            raise InvalidInputError(
+                field="category", reason=marked("must be a name of at most {most} characters"), most=NAME_MAX
+            )
         file.new_categories.setdefault(name.lower(), name)
         row.new_category, found = name.lower(), _NOT_YET
     row.fields["category_id"] = found

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.catalog.models import ServiceMode
 from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
 
 _PROVIDER, _EXTERNAL_ID = "provider", "provider_service"
 
@@ -35,18 +36,22 @@ class RouteTable:
         if asked == present or (asked == ("", "") and present is None):
             return None
         if asked == ("", ""):
-            raise InvalidInputError(field=_PROVIDER, reason="cannot be emptied here; switch the route off instead")
+            raise InvalidInputError(
+                field=_PROVIDER, reason=marked("cannot be emptied here; switch the route off instead")
+            )
         if mode != ServiceMode.PROVIDER:
-            raise InvalidInputError(field=_PROVIDER, reason="means nothing for a service that we fulfil ourselves")
+            raise InvalidInputError(
+                field=_PROVIDER, reason=marked("means nothing for a service that we fulfil ourselves")
+            )
         found = self.lines.get(asked)
         if found is None:
-            raise InvalidInputError(field=_EXTERNAL_ID, reason="is not in the catalogue of such a provider")
+            raise InvalidInputError(field=_EXTERNAL_ID, reason=marked("is not in the catalogue of such a provider"))
         line_id, line_type = found
         if line_type != kind:
-            raise InvalidInputError(field=_EXTERNAL_ID, reason=f"is of type {line_type} there")
+            raise InvalidInputError(field=_EXTERNAL_ID, reason=marked("is of type {type} there"), type=line_type)
         if service_id is not None and (service_id, line_id) in self.pairs:
             raise InvalidInputError(
-                field=_EXTERNAL_ID, reason="stands behind this service already, further down the line"
+                field=_EXTERNAL_ID, reason=marked("stands behind this service already, further down the line")
             )
         return line_id
 

@@ -25,6 +25,7 @@ from smmpanel.catalog.service_fields import (
     merged,
 )
 from smmpanel.kernel.errors import ConflictError, InvalidInputError, NotFoundError
+from smmpanel.kernel.i18n import marked
 
 AUDITED_SINGLY_MAX = 200
 """Of larger rounds of edits the audit log keeps the number; each change is in the services' own log."""
@@ -133,7 +134,7 @@ async def create_category(session: AsyncSession, fields: CategoryFields, *, acto
     await begin_change(session)
     values = {**NEW_CATEGORY, **checked(CATEGORY_FIELDS, fields)}
     if not values["name"]:
-        raise InvalidInputError(field="name", reason="is needed")
+        raise InvalidInputError(field="name", reason=marked("is needed"))
     if "position" not in fields:
         values["position"] = await session.scalar(_LAST_POSITION)
     await _demand_free_name(session, values["name"])
@@ -201,7 +202,7 @@ async def read_services(session: AsyncSession, service_ids: Iterable[int]) -> di
 async def _check_categories(session: AsyncSession, services: Iterable[Mapping[str, Any]]) -> None:
     wanted = {fields["category_id"] for fields in services}
     if wanted and await session.scalar(_CATEGORIES, {"ids": list(wanted)}) != len(wanted):
-        raise InvalidInputError(field="category_id", reason="is not a category")
+        raise InvalidInputError(field="category_id", reason=marked("is not a category"))
 
 
 def _columns(services: Mapping[int, Mapping[str, Any]]) -> dict[str, list[Any]]:

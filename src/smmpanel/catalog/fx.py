@@ -14,6 +14,7 @@ from smmpanel.catalog.live_routes import fx_sql
 from smmpanel.catalog.models import FxRate
 from smmpanel.catalog.repricing import EVERYTHING, reprice
 from smmpanel.kernel.errors import ConflictError, InvalidInputError
+from smmpanel.kernel.i18n import marked
 
 FX_PLACES = Decimal(1).scaleb(-12)
 FX_LIMIT = Decimal(10) ** 10
@@ -43,9 +44,9 @@ async def set_rate(
     actor.require(Permission.SETTINGS_EDIT)
     base, quote = _currency("base", base), _currency("quote", quote)
     if base == quote:
-        raise InvalidInputError(field="quote", reason="must be another currency")
+        raise InvalidInputError(field="quote", reason=marked("must be another currency"))
     if not rate.is_finite() or not FX_PLACES <= rate < FX_LIMIT:
-        raise InvalidInputError(field="rate", reason="must be more than zero and of reasonable size")
+        raise InvalidInputError(field="rate", reason=marked("must be more than zero and of reasonable size"))
     rate = rate.quantize(FX_PLACES)
     await begin_change(session)
     before = await session.scalar(_RATE, {"base": base, "quote": quote})
@@ -70,7 +71,7 @@ async def fx_rates(session: AsyncSession) -> list[FxRate]:
 def _currency(field: str, code: str) -> str:
     tidy = code.strip().upper()
     if not (3 <= len(tidy) <= 10 and tidy.isascii() and tidy.isalnum()):
-        raise InvalidInputError(field=field, reason="must be a currency code such as USD")
+        raise InvalidInputError(field=field, reason=marked("must be a currency code such as USD"))
     return tidy
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from smmpanel.catalog.service_types import PriceBasis
 from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import LIMIT, UNIT, round_down, round_up
 
 ZERO = Decimal(0)
@@ -40,13 +41,13 @@ class MarkupRule:
     def __post_init__(self) -> None:
         for name, value in (("percent", self.percent), ("fixed", self.fixed), ("step", self.step)):
             if value is not None and not (value.is_finite() and abs(value) < LIMIT):
-                raise InvalidInputError(field=f"markup_{name}", reason="must be a number of reasonable size")
+                raise InvalidInputError(field=f"markup_{name}", reason=marked("must be a number of reasonable size"))
         if self.percent is not None and self.percent <= -_HUNDRED:
-            raise InvalidInputError(field="markup_percent", reason="must be more than -100")
+            raise InvalidInputError(field="markup_percent", reason=marked("must be more than -100"))
         if self.fixed is not None and self.fixed < 0:
-            raise InvalidInputError(field="markup_fixed", reason="must not be negative")
+            raise InvalidInputError(field="markup_fixed", reason=marked("must not be negative"))
         if self.step is not None and self.step < 0:
-            raise InvalidInputError(field="markup_step", reason="must not be negative")
+            raise InvalidInputError(field="markup_step", reason=marked("must not be negative"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def base_cost(cost: Decimal | None, fx: Decimal) -> Decimal:
     _demand(cost, "cost", at_least=ZERO)
     _demand(fx, "fx", at_least=ZERO)
     if fx == 0:
-        raise InvalidInputError(field="fx", reason="must be more than zero")
+        raise InvalidInputError(field="fx", reason=marked("must be more than zero"))
     return _fitting(_EXACT.multiply(cost, fx), "cost")
 
 
@@ -130,12 +131,12 @@ def price(
 ) -> Price:
     """Work out one price with its explanation; raises `InvalidInputError` for ingredients that make no price."""
     if cost is None and fixed_rate is None:
-        raise InvalidInputError(field="rate", reason="must be set by hand for a service without a cost")
+        raise InvalidInputError(field="rate", reason=marked("must be set by hand for a service without a cost"))
     for name, given in (("rate", fixed_rate), ("custom_rate", custom_rate), ("discount_percent", discount_percent)):
         if given is not None:
             _demand(given, name, at_least=ZERO)
     if discount_percent > _HUNDRED:
-        raise InvalidInputError(field="discount_percent", reason="must be at most 100")
+        raise InvalidInputError(field="discount_percent", reason=marked("must be at most 100"))
     base = base_cost(cost, fx)
     asked = _marked_up(base, markup) if fixed_rate is None else _fitting(fixed_rate, "rate")
     listed = _not_below(asked, asked, base, allow_below_cost=allow_below_cost)
@@ -244,12 +245,12 @@ def split_charge(charged: Decimal, remains: int, quantity: int) -> Split:
 
 def _demand(value: Decimal, name: str, *, at_least: Decimal) -> None:
     if not value.is_finite() or value < at_least or value >= LIMIT:
-        raise InvalidInputError(field=name, reason="must be a number of reasonable size, and not negative")
+        raise InvalidInputError(field=name, reason=marked("must be a number of reasonable size, and not negative"))
 
 
 def _fitting(amount: Decimal, name: str) -> Decimal:
     if amount >= LIMIT:
-        raise InvalidInputError(field=name, reason="is too large")
+        raise InvalidInputError(field=name, reason=marked("is too large"))
     return round_up(amount)
 
 

@@ -12,6 +12,7 @@ from smmpanel.catalog.pricing import MarkupRule
 from smmpanel.catalog.service_types import SERVICE_TYPES, type_named
 from smmpanel.catalog.upstream_lines import DESCRIPTION_MAX, NAME_MAX, QUANTITY_LIMIT
 from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import LIMIT, round_up
 
 POSITION_MAX = 2**31 - 1
@@ -75,9 +76,9 @@ def checked(rules: Mapping[str, FieldRule], fields: Mapping[str, Any]) -> dict[s
     for name, value in fields.items():
         rule = rules.get(name)
         if rule is None:
-            raise InvalidInputError(field=name, reason="is not a field that can be changed")
+            raise InvalidInputError(field=name, reason=marked("is not a field that can be changed"))
         if value is None and not rule.nullable:
-            raise InvalidInputError(field=name, reason="must not be empty")
+            raise InvalidInputError(field=name, reason=marked("must not be empty"))
         values[name] = None if value is None else rule.check(name, value)
     return values
 
@@ -86,33 +87,33 @@ def merged(before: Mapping[str, Any], edits: Mapping[str, Any]) -> dict[str, Any
     """Return all fields of a service after an edit; raises `InvalidInputError` if one is wrong or they do not go together."""
     fields = {**before, **checked(SERVICE_FIELDS, edits)}
     if fields["mode"] == ServiceMode.PROVIDER and fields["cost"] != before["cost"]:
-        raise InvalidInputError(field="cost", reason="follows the provider's rate")
+        raise InvalidInputError(field="cost", reason=marked("follows the provider's rate"))
     for name in ("category_id", "name", "min", "max"):
         if fields[name] is None:
-            raise InvalidInputError(field=name, reason="is needed")
+            raise InvalidInputError(field=name, reason=marked("is needed"))
     if fields["max"] < fields["min"]:
-        raise InvalidInputError(field="max", reason="must not be less than min")
+        raise InvalidInputError(field="max", reason=marked("must not be less than min"))
     if fields["dripfeed"] and not SERVICE_TYPES[fields["type"]].dripfeed:
         raise InvalidInputError(
-            field="dripfeed", reason=f"is not possible for {SERVICE_TYPES[fields['type']].wire_name}"
+            field="dripfeed", reason=marked("is not possible for {type}"), type=SERVICE_TYPES[fields["type"]].wire_name
         )
     MarkupRule(fields["markup_percent"], fields["markup_fixed"], fields["rounding_step"])
     if fields["mode"] != ServiceMode.PROVIDER and fields["fixed_rate"] is None and fields["cost"] is None:
-        raise InvalidInputError(field="fixed_rate", reason="is needed for a service of our own without a cost")
+        raise InvalidInputError(field="fixed_rate", reason=marked("is needed for a service of our own without a cost"))
     return fields
 
 
 def _words(limit: int, *, lines: bool = False, needed: bool = False) -> Callable[[str, Any], Any]:
     def check(name: str, value: Any) -> str:
         if not isinstance(value, str):
-            raise InvalidInputError(field=name, reason="must be text")
+            raise InvalidInputError(field=name, reason=marked("must be text"))
         tidy = value.strip() if lines else " ".join(value.split())
         if _UNSTORABLE.search(tidy):
-            raise InvalidInputError(field=name, reason="contains characters that cannot be stored")
+            raise InvalidInputError(field=name, reason=marked("contains characters that cannot be stored"))
         if len(tidy) > limit:
-            raise InvalidInputError(field=name, reason=f"must have at most {limit} characters")
+            raise InvalidInputError(field=name, reason=marked("must have at most {most} characters"), most=limit)
         if needed and not tidy:
-            raise InvalidInputError(field=name, reason="must not be empty")
+            raise InvalidInputError(field=name, reason=marked("must not be empty"))
         return tidy
 
     return check
@@ -121,7 +122,9 @@ def _words(limit: int, *, lines: bool = False, needed: bool = False) -> Callable
 def _whole(least: int, most: int) -> Callable[[str, Any], Any]:
     def check(name: str, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise InvalidInputError(field=name, reason=f"must be a whole number from {least} to {most}")
+            raise InvalidInputError(
+                field=name, reason=marked("must be a whole number from {least} to {most}"), least=least, most=most
+            )
         return value
 
     return check
@@ -129,33 +132,33 @@ def _whole(least: int, most: int) -> Callable[[str, Any], Any]:
 
 def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise InvalidInputError(field=name, reason="must be yes or no")
+        raise InvalidInputError(field=name, reason=marked("must be yes or no"))
     return value
 
 
 def _amount(name: str, value: Any) -> Decimal:
     if not isinstance(value, Decimal) or not value.is_finite() or not 0 <= value < LIMIT:
-        raise InvalidInputError(field=name, reason="must be a number of reasonable size, and not negative")
+        raise InvalidInputError(field=name, reason=marked("must be a number of reasonable size, and not negative"))
     return round_up(value)
 
 
 def _percent(name: str, value: Any) -> Decimal:
     if not isinstance(value, Decimal) or not value.is_finite() or not -100 < value < PERCENT_LIMIT:
-        raise InvalidInputError(field=name, reason="must be a percentage of more than -100")
+        raise InvalidInputError(field=name, reason=marked("must be a percentage of more than -100"))
     return value.quantize(PERCENT_PLACES)
 
 
 def _type(name: str, value: Any) -> str:
     found = type_named(value) if isinstance(value, str) else None
     if found is None:
-        raise InvalidInputError(field=name, reason="is not a known service type")
+        raise InvalidInputError(field=name, reason=marked("is not a known service type"))
     return found.slug
 
 
 def _one_of(words: Mapping[str, Any]) -> Callable[[str, Any], Any]:
     def check(name: str, value: Any) -> str:
         if value not in words:
-            raise InvalidInputError(field=name, reason=f"must be one of {', '.join(words)}")
+            raise InvalidInputError(field=name, reason=marked("must be one of {choices}"), choices=", ".join(words))
         return str(value)
 
     return check

@@ -216,7 +216,7 @@ def read_order(type_slug: str, raw: Mapping[str, str], *, terms: Terms, now: dat
     """
     service_type = SERVICE_TYPES.get(type_slug)
     if service_type is None:
-        raise OrderFieldError(field="type", reason="is not a known service type", code=OrderFault.TYPE_UNKNOWN)
+        raise OrderFieldError(field="type", reason=marked("is not a known service type"), code=OrderFault.TYPE_UNKNOWN)
     link = link_key = ""
     quantity = 1
     values: dict[str, str] = {}

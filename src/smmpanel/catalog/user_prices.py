@@ -14,6 +14,7 @@ from smmpanel.accounts.models import User
 from smmpanel.catalog.change_log import begin_change, bump_version
 from smmpanel.catalog.models import CustomRate, Service, UserDiscount
 from smmpanel.kernel.errors import InvalidInputError, NotFoundError
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import LIMIT, round_up
 
 PERCENT_STEP = Decimal("0.0001")
@@ -30,7 +31,7 @@ async def set_discount(session: AsyncSession, user_id: int, percent: Decimal, *,
     """Give a user a discount on all list rates in place of the one before; zero takes it away."""
     actor.require(Permission.USERS_EDIT)
     if not (percent.is_finite() and 0 <= percent <= PERCENT_MAX):
-        raise InvalidInputError(field="percent", reason="must be between 0 and 100")
+        raise InvalidInputError(field="percent", reason=marked("must be between 0 and 100"))
     percent = percent.quantize(PERCENT_STEP)
     await begin_change(session)
     await _known_user(session, user_id)
@@ -58,7 +59,7 @@ async def set_custom_rate(session: AsyncSession, user_id: int, service_id: int, 
     """
     actor.require(Permission.USERS_EDIT)
     if not (rate.is_finite() and 0 <= rate < LIMIT):
-        raise InvalidInputError(field="rate", reason="must be a number of reasonable size, and not negative")
+        raise InvalidInputError(field="rate", reason=marked("must be a number of reasonable size, and not negative"))
     rate = round_up(rate)
     await begin_change(session)
     await _known_user(session, user_id)

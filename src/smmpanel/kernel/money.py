@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 
 from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
 
 PLACES = 6
 UNIT = Decimal(1).scaleb(-PLACES)
@@ -96,9 +97,9 @@ def parse_amount(text: str, *, field: str = "amount") -> Decimal:
     try:
         amount = Decimal(text.strip())
     except InvalidOperation:
-        raise InvalidInputError(field=field, reason="must be a number") from None
+        raise InvalidInputError(field=field, reason=marked("must be a number")) from None
     if not amount.is_finite() or abs(amount) >= LIMIT:
-        raise InvalidInputError(field=field, reason="must be a number of reasonable size")
+        raise InvalidInputError(field=field, reason=marked("must be a number of reasonable size"))
     if amount != amount.quantize(UNIT, rounding=ROUND_FLOOR):
-        raise InvalidInputError(field=field, reason="has more than six decimals")
+        raise InvalidInputError(field=field, reason=marked("has more than six decimals"))
     return amount

@@ -12,6 +12,7 @@ from smmpanel.accounts.audit import audit
 from smmpanel.accounts.finding import locked_user
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.facts import Fact, record
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import Money, plain
 from smmpanel.ledger.accounts import lock_users, panel_account
 from smmpanel.ledger.models import AccountKind
@@ -67,9 +68,11 @@ async def adjust_balance(
     Raises `InsufficientFundsError` if more would be taken than is there. The caller checks the permission and audits.
     """
     if amount.amount == Decimal(0):
-        raise InvalidInputError(field="amount", reason="must not be zero")
+        raise InvalidInputError(field="amount", reason=marked("must not be zero"))
     if not reason.strip() or len(reason) > REASON_LENGTH_MAX:
-        raise InvalidInputError(field="reason", reason=f"is needed, at most {REASON_LENGTH_MAX} characters")
+        raise InvalidInputError(
+            field="reason", reason=marked("is needed, at most {most} characters"), most=REASON_LENGTH_MAX
+        )
     posted_as, source = _POSTED_AS[kind]
     panel_side = (await panel_account(session, source, amount.currency)).id
     wallet = (await lock_users(session, [user_id], amount.currency))[user_id].wallet.id

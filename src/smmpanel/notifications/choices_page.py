@@ -86,7 +86,7 @@ def _amount(typed: str) -> Decimal | None:
         return None
     amount = parse_amount(typed, field="below")
     if amount <= 0:
-        raise InvalidInputError(field="below", reason="must be above zero")
+        raise InvalidInputError(field="below", reason=marked("must be above zero"))
     return amount
 
 

@@ -194,7 +194,9 @@ async def reject_cancel(session: AsyncSession, actor: Actor, order_id: int, reas
     actor.require(Permission.ORDERS_EDIT)
     reason = reason.strip()
     if not reason or len(reason) > REASON_LENGTH_MAX:
-        raise InvalidInputError(field="reason", reason=f"is needed, at most {REASON_LENGTH_MAX} characters")
+        raise InvalidInputError(
+            field="reason", reason=marked("is needed, at most {most} characters"), most=REASON_LENGTH_MAX
+        )
     row = (await lock_orders(session, [order_id]))[order_id]
     if not await close_cancels(session, [order_id], CancelState.REJECTED, now, reason=reason, actor_id=actor.user_id):
         raise NotFoundError

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.audit import audit
 from smmpanel.kernel.errors import ConflictError, InvalidInputError
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import Money
 from smmpanel.orders.cancels import close_cancels
 from smmpanel.orders.models import CancelState, OrderKind, OrderStatus
@@ -98,7 +99,9 @@ async def cancel_and_refund(session: AsyncSession, actor: Actor, order_id: int, 
     actor.require(Permission.ORDERS_REFUND)
     reason = reason.strip()
     if not reason or len(reason) > REASON_LENGTH_MAX:
-        raise InvalidInputError(field="reason", reason=f"is needed, at most {REASON_LENGTH_MAX} characters")
+        raise InvalidInputError(
+            field="reason", reason=marked("is needed, at most {most} characters"), most=REASON_LENGTH_MAX
+        )
     row = await _certain(session, order_id)
     if row["kind"] == OrderKind.DRIP:
         return await cancel_drip_rest(session, actor, order_id, now=now)
@@ -132,7 +135,9 @@ async def _complete(session: AsyncSession, actor: Actor, row: OrderRow, now: dat
 
 async def _partial(session: AsyncSession, actor: Actor, row: OrderRow, remains: int, now: datetime) -> Money:
     if not 0 < remains < row["quantity"]:
-        raise InvalidInputError(field="remains", reason=f"must be between 1 and {row['quantity'] - 1}")
+        raise InvalidInputError(
+            field="remains", reason=marked("must be between {least} and {most}"), least=1, most=row["quantity"] - 1
+        )
     note = f"partial by staff, {remains} remain"
     change = Change(row["id"], S.PARTIAL, note=note, remains=remains, actor_id=actor.user_id)
     await _move(session, actor, row, change, permission=Permission.ORDERS_REFUND, now=now)
@@ -167,5 +172,7 @@ async def _manual(session: AsyncSession, order_id: int) -> OrderRow:
 
 def _count(field: str, number: int) -> int:
     if not 0 <= number <= COUNT_MAX:
-        raise InvalidInputError(field=field, reason=f"must be between 0 and {COUNT_MAX}")
+        raise InvalidInputError(
+            field=field, reason=marked("must be between {least} and {most}"), least=0, most=COUNT_MAX
+        )
     return number

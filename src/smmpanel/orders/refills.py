@@ -11,6 +11,7 @@ from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.audit import audit
 from smmpanel.kernel.errors import ConflictError, InvalidInputError, NotFoundError, PanelError
 from smmpanel.kernel.facts import Fact, record
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.live import tell
 from smmpanel.kernel.states import Flow
 from smmpanel.orders.asking_refills import wake_refills
@@ -164,7 +165,9 @@ async def set_refill(
     """
     actor.require(Permission.ORDERS_EDIT)
     if len(reason) > REASON_LENGTH_MAX:
-        raise InvalidInputError(field="reason", reason=f"has at most {REASON_LENGTH_MAX} characters")
+        raise InvalidInputError(
+            field="reason", reason=marked("must have at most {most} characters"), most=REASON_LENGTH_MAX
+        )
     wanted = select(Refill).where(Refill.id == refill_id).with_for_update(key_share=True)
     refill = await session.scalar(wanted.execution_options(populate_existing=True))
     if refill is None:
@@ -191,7 +194,9 @@ async def set_refill(
 
 def _check_external_id(refill: Refill, state: RefillState, external_id: str | None) -> None:
     if external_id is not None and not (external_id.isprintable() and 0 < len(external_id) <= EXTERNAL_ID_MAX):
-        raise InvalidInputError(field="external_id", reason=f"has 1 to {EXTERNAL_ID_MAX} printable characters")
+        raise InvalidInputError(
+            field="external_id", reason=marked("must have 1 to {most} printable characters"), most=EXTERNAL_ID_MAX
+        )
     followed = state is R.IN_PROGRESS and refill.provider_id is not None
     if followed and external_id is None and refill.external_id is None:
-        raise InvalidInputError(field="external_id", reason="is needed to follow the refill at its provider")
+        raise InvalidInputError(field="external_id", reason=marked("is needed to follow the refill at its provider"))

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.audit import audit
 from smmpanel.kernel.errors import ConflictError, InvalidInputError
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.panel import Panel
 from smmpanel.orders.models import OrderStatus
 from smmpanel.orders.settling import Change, settle
@@ -43,7 +44,9 @@ async def resolve_taken(
     actor.require(Permission.ORDERS_SETTLE)
     external_id = external_id.strip()
     if not external_id or len(external_id) > EXTERNAL_ID_MAX or not external_id.isprintable():
-        raise InvalidInputError(field="external_id", reason=f"has 1 to {EXTERNAL_ID_MAX} printable characters")
+        raise InvalidInputError(
+            field="external_id", reason=marked("must have 1 to {most} printable characters"), most=EXTERNAL_ID_MAX
+        )
     row = await _unconfirmed(session, order_id)
     await refuse_taken_id(session, row["provider_id"], external_id)
     change = Change(

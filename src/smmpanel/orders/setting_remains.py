@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.audit import audit
 from smmpanel.kernel.errors import ConflictError, InvalidInputError
+from smmpanel.kernel.i18n import marked
 from smmpanel.orders.models import OrderKind, OrderStatus
 from smmpanel.orders.timeline import Event, add_events
 from smmpanel.orders.writing import lock_orders
@@ -29,7 +30,9 @@ async def set_remains(session: AsyncSession, actor: Actor, order_id: int, remain
     if row["status"] not in RUNNING or row["kind"] == OrderKind.DRIP:
         raise NotRunningError(order=order_id)
     if not 0 <= remains <= row["quantity"]:
-        raise InvalidInputError(field="remains", reason=f"must be between 0 and {row['quantity']}")
+        raise InvalidInputError(
+            field="remains", reason=marked("must be between {least} and {most}"), least=0, most=row["quantity"]
+        )
     await session.execute(_SET_REMAINS, {"id": order_id, "remains": remains})
     note = f"remains {row['remains']} → {remains}"
     await add_events(session, [Event(order_id, "remains", note=note, actor_id=actor.user_id)])

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from smmpanel.kernel.addresses import AllowList, is_public
 from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.settings import Settings
 
 NAME_MAX = 80
@@ -46,7 +47,7 @@ class ProviderTerms(TypedDict, total=False):
 def checked_slug(slug: str) -> str:
     """Return a provider's short name; it starts with a letter, so that it cannot be mistaken for an id."""
     if not _SLUG.fullmatch(slug):
-        raise InvalidInputError(field="slug", reason="is made of a-z, 0-9, - and _, and starts with a letter")
+        raise InvalidInputError(field="slug", reason=marked("is made of a-z, 0-9, - and _, and starts with a letter"))
     return slug
 
 
@@ -54,7 +55,7 @@ def checked_key(api_key: str) -> str:
     """Return a key as it can be sent: copied without the spaces around it."""
     key = api_key.strip()
     if not key or len(key) > KEY_MAX or _UNFIT.search(key):
-        raise InvalidInputError(field="api_key", reason="must be a key without spaces or line breaks")
+        raise InvalidInputError(field="api_key", reason=marked("must be a key without spaces or line breaks"))
     return key
 
 
@@ -68,18 +69,20 @@ def checked_url(base_url: str, settings: Settings) -> str:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise InvalidInputError(field="base_url", reason="is no URL") from None
+        raise InvalidInputError(field="base_url", reason=marked("is no URL")) from None
     if parts.scheme not in {"http", "https"} or not host or len(url) > URL_MAX or _UNFIT.search(url):
-        raise InvalidInputError(field="base_url", reason="must be a http:// or https:// address")
+        raise InvalidInputError(field="base_url", reason=marked("must be a http:// or https:// address"))
     if parts.username is not None or parts.password is not None or parts.fragment:
-        raise InvalidInputError(field="base_url", reason="must not contain a user name, a password or a #")
+        raise InvalidInputError(field="base_url", reason=marked("must not contain a user name, a password or a #"))
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return url
     allowed = AllowList(settings.networks(settings.outgoing_allow))
     if not is_public(address) and not allowed.admits(host, port or (443 if parts.scheme == "https" else 80), address):
-        raise InvalidInputError(field="base_url", reason="is a private address; SMMPANEL_OUTGOING_ALLOW can admit it")
+        raise InvalidInputError(
+            field="base_url", reason=marked("is a private address; SMMPANEL_OUTGOING_ALLOW can admit it")
+        )
     return url
 
 
@@ -87,7 +90,7 @@ def checked_currency(currency: str) -> str:
     """Return a currency code in capitals; some accounts are in codes of more than three letters, such as USDT."""
     code = currency.strip().upper()
     if not _CURRENCY.fullmatch(code):
-        raise InvalidInputError(field="currency", reason="must be a code such as USD")
+        raise InvalidInputError(field="currency", reason=marked("must be a code such as USD"))
     return code
 
 
@@ -117,15 +120,19 @@ def checked_terms(terms: ProviderTerms, settings: Settings) -> ProviderTerms:
 def _label(field: str, text: str) -> str:
     label = " ".join(text.split())
     if not label or len(label) > NAME_MAX or not label.isprintable():
-        raise InvalidInputError(field=field, reason=f"must be a name of at most {NAME_MAX} characters")
+        raise InvalidInputError(
+            field=field, reason=marked("must be a name of at most {most} characters"), most=NAME_MAX
+        )
     return label
 
 
 def _whole(field: str, number: int | None, most: int) -> None:
     if number is not None and not 1 <= number <= most:
-        raise InvalidInputError(field=field, reason=f"must be between 1 and {most}")
+        raise InvalidInputError(field=field, reason=marked("must be between {least} and {most}"), least=1, most=most)
 
 
 def _between(field: str, amount: Decimal | None, least: Decimal, most: Decimal) -> None:
     if amount is not None and not (amount.is_finite() and least <= amount <= most):
-        raise InvalidInputError(field=field, reason=f"must be between {least} and {most}")
+        raise InvalidInputError(
+            field=field, reason=marked("must be between {least} and {most}"), least=least, most=most
+        )

@@ -13,6 +13,7 @@ from smmpanel.accounts.audit import audit
 from smmpanel.kernel.crypto import SecretUnreadableError, Vault
 from smmpanel.kernel.errors import ConflictError, InvalidInputError, NotFoundError, PanelError
 from smmpanel.kernel.facts import record
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
 from smmpanel.providers.checking import ProviderTerms, checked_key, checked_slug, checked_terms
@@ -83,7 +84,7 @@ async def add_provider(
     actor.require(Permission.PROVIDERS_EDIT)
     kind = panel.provider_adapters.get(adapter)
     if "name" not in terms or "currency" not in terms:
-        raise InvalidInputError(field="currency" if "name" in terms else "name", reason="is needed")
+        raise InvalidInputError(field="currency" if "name" in terms else "name", reason=marked("is needed"))
     if not terms.get("base_url"):
         terms["base_url"] = getattr(kind, "default_base_url", None) or ""
     checked = checked_terms(terms, panel.settings)

@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.access import Actor
 from smmpanel.kernel.errors import InvalidInputError, PanelError
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import parse_amount
 from smmpanel.kernel.panel import Panel
 from smmpanel.providers.checking import AMOUNT_MAX, CONCURRENCY_MAX, RATE_MAX, ProviderTerms
@@ -254,14 +255,14 @@ def _terms_in(known: PresetProvider, given: Mapping[str, str]) -> ProviderTerms:
     rate = known.env("RATE_PER_MINUTE")
     if rate in given:
         if not re.fullmatch(r"\d{1,6}", given[rate], re.ASCII):
-            raise InvalidInputError(field=rate, reason="must be a whole number")
+            raise InvalidInputError(field=rate, reason=marked("must be a whole number"))
         terms["rate_per_minute"] = int(given[rate])
     low = known.env("LOW_BALANCE")
     if low in given:
         terms["low_balance"] = parse_amount(given[low], field=low)
     missing = next((name for name in known.option_env.values() if name not in given), None)
     if missing is not None:
-        raise InvalidInputError(field=missing, reason=f"is needed with {known.env('API_KEY')}")
+        raise InvalidInputError(field=missing, reason=marked("is needed with {name}"), name=known.env("API_KEY"))
     if known.option_env:
         terms["options"] = {option: given[name] for option, name in known.option_env.items()}
     return terms
@@ -270,5 +271,5 @@ def _terms_in(known: PresetProvider, given: Mapping[str, str]) -> ProviderTerms:
 def _flag(name: str, given: Mapping[str, str]) -> bool | None:
     word = given.get(name, "").lower()
     if word and word not in _YES | _NO:
-        raise InvalidInputError(field=name, reason="must be true or false")
+        raise InvalidInputError(field=name, reason=marked("must be true or false"))
     return word in _YES if word else None

@@ -205,6 +205,6 @@ def _fields_in(form: Mapping[str, str]) -> ServiceFields:
     fields: ServiceFields = {"name": form.get("name", ""), "fixed_rate": amount_in(form, "fixed_rate")}
     for name in ("min", "max"):
         if (number := whole_in(form, name)) is None:
-            raise InvalidInputError(field=name, reason="must not be empty")
+            raise InvalidInputError(field=name, reason=marked("must not be empty"))
         fields[name] = number
     return fields

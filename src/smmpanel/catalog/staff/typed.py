@@ -11,7 +11,6 @@ from smmpanel.kernel.errors import InvalidInputError, PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import parse_amount
 from smmpanel.web.errors import failure_of
-from smmpanel.web.languages import say
 
 NOT_WHOLE = marked("must be a whole number")
 _WHOLE = re.compile(r"-?\d{1,18}", re.ASCII)
@@ -46,8 +45,8 @@ def row_id_in(form: Mapping[str, str], name: str) -> int | None:
 def faults_of(request: Request, error: PanelError) -> dict[str, str]:
     """Return what is wrong, by field, in the reader's language; what belongs to no field is under the empty name."""
     if isinstance(error, InvalidInputError):
-        reason = say(request, str(error.fields.get("reason", "")))
-        return {str(error.fields.get("field", "")): reason[:1].upper() + reason[1:]}
+        told = failure_of(request, error).fields
+        return {str(name): str(reason)[:1].upper() + str(reason)[1:] for name, reason in told.items()}
     return {"": failure_of(request, error).message}
 
 

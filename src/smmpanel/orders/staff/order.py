@@ -161,7 +161,7 @@ async def _again(
         numbers = {name: _written(request, value) for name, value in error.fields.items()}
         errors = {error.name: say(request, error.sentence, **numbers)}
     elif isinstance(error, InvalidInputError) and str(error.fields.get("field")) in _names_of(deed):
-        errors = {str(error.fields["field"]): say(request, str(error.fields["reason"]))}
+        errors = {str(name): str(reason) for name, reason in failure_of(request, error).fields.items()}
     else:
         assert isinstance(error, PanelError)
         failure = failure_of(request, error)
