@@ -35,6 +35,7 @@
   forms.forEach(form => {
     const wrong = form.querySelector("[data-wrong]"), button = form.querySelector("button");
     form.hidden = false;
+    form.closest("[data-ways]")?.removeAttribute("hidden");
     form.addEventListener("submit", async event => {
       event.preventDefault();
       wrong.hidden = true;

@@ -101,9 +101,9 @@ async def test_the_last_place_is_taken_once(moving):
 async def test_invitations_let_so_many_in_for_so_long_and_are_shown_once(moving, admin):
     panel = moving.panel
     await rules(panel, SignUpMode.INVITED)
-    made = await admin.post("/staff/invitations", {"count": "2", "max_uses": "1", "days": "7", "note": "friends"})
+    made = await admin.post("/staff/users/invitations", {"count": "2", "max_uses": "1", "days": "7", "note": "friends"})
     codes = re.findall(r"<code class=\"grow\">[^<]*invitation=([a-z2-9-]{14})<", made.text)
-    listed = (await admin.get("/staff/invitations")).text
+    listed = (await admin.get("/staff/users/invitations")).text
 
     assert len(set(codes)) == 2
     assert not any(code in listed for code in codes)
@@ -122,17 +122,17 @@ async def test_invitations_let_so_many_in_for_so_long_and_are_shown_once(moving,
 async def test_an_invitation_that_was_withdrawn_is_worth_nothing_and_needs_permission(moving, admin):
     await rules(moving.panel, SignUpMode.INVITED)
     clerk = await sign_in(moving.panel, role=Role.STAFF, permissions=["users.view"])
-    await clerk.get("/staff/invitations")
-    assert (await clerk.post("/staff/invitations", {"count": "1", "max_uses": "1"})).status_code == 403
+    await clerk.get("/staff/users/invitations")
+    assert (await clerk.post("/staff/users/invitations", {"count": "1", "max_uses": "1"})).status_code == 403
     await clerk.client.aclose()
-    made = await admin.post("/staff/invitations", {"count": "1", "max_uses": "5", "days": "", "note": ""})
+    made = await admin.post("/staff/users/invitations", {"count": "1", "max_uses": "5", "days": "", "note": ""})
     code = re.search(r"invitation=([a-z2-9-]{14})<", made.text)[1]
-    withdraw = re.search(r'action="(/staff/invitations/\d+/withdraw)"', made.text)[1]
+    withdraw = re.search(r'action="(/staff/users/invitations/\d+/withdraw)"', made.text)[1]
 
     assert (await admin.post(withdraw)).status_code == 303
     assert (await admin.post(withdraw)).status_code == 404
     assert (await api_join(moving.panel, "mai", invitation_code=code)).status_code == 422
-    wrong = await admin.post("/staff/invitations", {"count": "0", "max_uses": "1", "days": "7"})
+    wrong = await admin.post("/staff/users/invitations", {"count": "0", "max_uses": "1", "days": "7"})
     assert (wrong.status_code, "Enter a number from 1 to 100." in wrong.text) == (422, True)
 
 

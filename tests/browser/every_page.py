@@ -90,7 +90,7 @@ EVERY_PAGE = (
     Shown("staff-alerts-over", "/staff/alerts?show=cleared", ADMIN),
     Shown("staff-users", "/staff/users", ADMIN),
     Shown("staff-user", "/staff/users", ADMIN, first_link="a[data-row-link]"),
-    Shown("staff-invitations", "/staff/invitations", ADMIN),
+    Shown("staff-invitations", "/staff/users/invitations", ADMIN),
     Shown("staff-settings-sign-in", "/staff/settings/sign-in", ADMIN),
     Shown("staff-user-sign-ins", "/staff/users/1/sign-ins", ADMIN),
     Shown("tiers", "/tiers", CUSTOMER),

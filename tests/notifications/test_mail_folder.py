@@ -34,7 +34,7 @@ async def test_the_link_of_a_mail_that_was_kept_can_be_followed(developing):
         await find_account.function(developing, email="mai@example.com", asked_at=developing.clock().isoformat())
         await mailed(developing, mai, "asked")
         admin = await sign_in(developing, role=Role.MASTER_ADMIN)
-        first = re.search(r'href="(/staff/mails/\d+)"', (await admin.get("/staff/mails")).text)[1]
+        first = re.search(r'href="(/staff/settings/mails/\d+)"', (await admin.get("/staff/settings/mails")).text)[1]
         link = re.search(r'href="(/reset/\w+)"', (await admin.get(first)).text)[1]
         await admin.client.aclose()
         await visitor.get(link)
@@ -55,9 +55,9 @@ async def test_nobody_reads_the_mails_of_who_may_do_more(developing):
     clerk = await sign_in(developing, role=Role.STAFF, permissions=["settings.view", "settings.edit"])
     watcher = await sign_in(developing, role=Role.STAFF, permissions=["settings.view"])
 
-    listed = (await clerk.get("/staff/mails")).text
-    foreign = await clerk.get("/staff/mails/1")
-    refused = await watcher.get("/staff/mails")
+    listed = (await clerk.get("/staff/settings/mails")).text
+    foreign = await clerk.get("/staff/settings/mails/1")
+    refused = await watcher.get("/staff/settings/mails")
     await clerk.client.aclose()
     await watcher.client.aclose()
 
@@ -69,5 +69,5 @@ async def test_where_mails_are_sent_or_wait_there_is_no_such_page(panel, develop
     sent = developing.settings.model_copy(update={"smtp_host": "127.0.0.1", "smtp_from": "a@panel.example"})
     for other in (panel, replace(developing, settings=sent)):
         admin = await sign_in(other, role=Role.MASTER_ADMIN)
-        assert (await admin.get("/staff/mails")).status_code == 404
+        assert (await admin.get("/staff/settings/mails")).status_code == 404
         await admin.client.aclose()

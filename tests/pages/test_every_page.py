@@ -17,7 +17,7 @@ OF_ANOTHER = {
     "/sign-in/code",
     "/sign-in/openid",
     "/sign-in/openid/back",
-    "/staff/mails",
+    "/staff/settings/mails",
     "/metrics",
     "/orders/new/charge",
     "/staff/import/done",

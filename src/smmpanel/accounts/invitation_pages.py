@@ -1,4 +1,4 @@
-"""`/staff/invitations`: making codes for people who may join, and taking them back."""
+"""`/staff/users/invitations`: making codes for people who may join, and taking them back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ from smmpanel.web.transactions import CurrentPanel, Session
 
 router = APIRouter(include_in_schema=False, dependencies=FOR_STAFF)
 
-PATH = "/staff/invitations"
+PATH = "/staff/users/invitations"
 FRESH = {"count": "1", "max_uses": "1", "days": "30", "note": ""}
 WITHDRAWN = marked("Invitation withdrawn")
 _WRONG = {"count": COUNT_WRONG, "max_uses": USES_WRONG, "days": DAYS_WRONG}

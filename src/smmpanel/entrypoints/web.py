@@ -105,6 +105,8 @@ ROUTERS = (
     *staff_order_pages.ROUTERS,
     report_pages.router,
     alert_page.router,
+    # Before the pages of single users, whose addresses begin alike.
+    invitation_pages.router,
     *user_pages.ROUTERS,
     jobs_page.router,
     search_page.router,
@@ -126,7 +128,6 @@ ROUTERS = (
     second_step_pages.router,
     *passkey_pages.ROUTERS,
     *openid_pages.ROUTERS,
-    invitation_pages.router,
     choices_page.router,
     mail_folder_pages.router,
     books_pages.router,

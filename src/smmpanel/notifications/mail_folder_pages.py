@@ -1,4 +1,4 @@
-"""`/staff/mails`: in development, the mails that would have been sent, so that their links can be followed.
+"""`/staff/settings/mails`: in development, the mails that would have been sent, so that their links can be followed.
 
 Whoever reads them can sign in as their readers: the master admin sees all, others who may change settings only those to
 customers.
@@ -32,7 +32,7 @@ from smmpanel.web.transactions import CurrentPanel, Session
 
 router = APIRouter(include_in_schema=False, dependencies=FOR_STAFF)
 
-PATH = "/staff/mails"
+PATH = "/staff/settings/mails"
 ROWS = 50
 Looking = Annotated[Viewer, Depends(staff_with(Permission.SETTINGS_EDIT))]
 
