@@ -139,6 +139,17 @@ class BooksDiffer(Fact):
     first: str
 
 
+async def report_differences(panel: Panel, subject: str, differences: Sequence[Difference]) -> None:
+    """Log what a verification came to, and raise an alert if anything differs."""
+    if not differences:
+        log.info("verified_against_ledger", what=subject)
+        return
+    first = f"{differences[0].what} of {differences[0].subject}"
+    log.error("differs_from_ledger", what=subject, differences=len(differences), first=first)
+    async with panel.db.transaction() as session:
+        await record(session, BooksDiffer(differences=len(differences), first=first))
+
+
 @dataclass(frozen=True, slots=True)
 class KeptProof:
     """The last verification: when it began, how long it took, what it went through, and the first differences."""

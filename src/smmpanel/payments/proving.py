@@ -3,15 +3,12 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from smmpanel.kernel.facts import record
 from smmpanel.kernel.jobs import job
-from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
-from smmpanel.ledger.proving import BooksDiffer, Difference
+from smmpanel.ledger.proving import Difference, report_differences
 
 SHOWN_MAX = 1000
 
-log = get_logger()
 _DEPOSITS = text(f"""
 WITH moved AS (
     SELECT CAST(substr(subject, 9) AS bigint) AS deposit_id,
@@ -67,10 +64,4 @@ async def verify_deposits_every_night(panel: Panel) -> None:
     """Compare all deposits with the ledger and raise an alert if they differ. Reads only; harmless to repeat."""
     async with panel.db.snapshot() as session:
         differences = await verify_deposits(session)
-    if not differences:
-        log.info("deposits_verified")
-        return
-    first = f"{differences[0].what} of {differences[0].subject}"
-    log.error("deposits_differ", differences=len(differences), first=first)
-    async with panel.db.transaction() as session:
-        await record(session, BooksDiffer(differences=len(differences), first=first))
+    await report_differences(panel, "deposits", differences)
