@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -61,7 +61,8 @@ async def count_attempt(session: AsyncSession, limit: Limit, subject: str, *, no
     counted = fresh.on_conflict_do_update(
         index_elements=[AttemptCounter.kind, AttemptCounter.subject],
         set_={"failures": failures, "last_at": now, "blocked_until": now + case(*waits, else_=limit.longest_wait)},
-        where=AttemptCounter.blocked_until <= now,
+        # Free tries wait for nothing, not even for one that read the clock a moment later and was counted first.
+        where=or_(AttemptCounter.failures < limit.free, AttemptCounter.blocked_until <= now),
     ).returning(AttemptCounter.failures)
     number = await session.scalar(counted)
     if number is None:
