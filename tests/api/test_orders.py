@@ -181,6 +181,21 @@ async def test_the_same_key_is_the_same_order(me, service):
     assert (await me.orders(), await me.balance()) == (1, "99.00")
 
 
+async def test_the_key_may_be_a_header(me, http, service):
+    form, header = {"service_id": await service(), "link": LINK, "quantity": 1000}, {"idempotency-key": "invoice-1042"}
+    asked = {**me.headers, **header}
+
+    first = (await http.post("/api/orders", json=form, headers=asked)).json()
+    again = (await http.post("/api/orders", json={**form, "key": "invoice-1042"}, headers=asked)).json()
+    in_shop = (await http.post("/api/smm/orders", json=form, headers=asked)).json()
+    two = await http.post("/api/orders", json={**form, "key": "invoice-1043"}, headers=asked)
+
+    assert again == {**first, "repeated": True}
+    assert in_shop["data"]["reference"] == first["reference"]
+    assert (two.status_code, list(two.json()["fields"])) == (422, ["key"])
+    assert await me.orders() == 1
+
+
 async def test_a_balance_for_one_and_sixteen_at_once(member, service, db):
     poor = await member(funds="1.5")
     one = await service()

@@ -13,6 +13,7 @@ from smmpanel.accounts.access import Viewer
 from smmpanel.accounts.callers import CurrentCaller, spend_cap_of
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
+from smmpanel.api.idempotency import KeyHeader, one_key
 from smmpanel.api.order_forms import LinkForm, NewOrderForm, ReorderForm
 from smmpanel.api.order_views import OrderDetail, order_detail
 from smmpanel.api.public import Number, OrderNumber, PublicId, Reference, reader_of
@@ -113,10 +114,16 @@ class Units(BaseModel):
 
 @router.post("", summary="Place an order", responses=errors(401, 402, 403, 409, 422, 429))
 async def place(
-    request: Request, panel: CurrentPanel, session: Session, viewer: CurrentCaller, form: NewOrderForm
+    request: Request,
+    panel: CurrentPanel,
+    session: Session,
+    viewer: CurrentCaller,
+    form: NewOrderForm,
+    *,
+    key: KeyHeader = None,
 ) -> Placed:
     """Place an order and pay for it from the balance. Which fields it needs is told by the service's type."""
-    order = NewOrder(viewer.user_id, form.service_id, form.raw(), form.key)
+    order = NewOrder(viewer.user_id, form.service_id, form.raw(), one_key(key, form.key))
     return await place_for(request, panel, session, viewer, order, note=form.note)
 
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from smmpanel.accounts.callers import CurrentCaller
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
+from smmpanel.api.idempotency import KeyHeader, one_key
 from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, ByAge, Limit, Page, Pagination, Search, skipped
 from smmpanel.api.order_forms import NewOrderForm
 from smmpanel.api.order_views import progress_of, status_slug
@@ -112,10 +113,16 @@ Referenced = Annotated[int, Depends(referenced)]
 
 @router.post("", summary="Place an order", responses=errors(401, 402, 403, 409, 422, 429))
 async def place(
-    request: Request, panel: CurrentPanel, session: Session, viewer: CurrentCaller, form: NewOrderForm
+    request: Request,
+    panel: CurrentPanel,
+    session: Session,
+    viewer: CurrentCaller,
+    form: NewOrderForm,
+    *,
+    key: KeyHeader = None,
 ) -> SmmPlaced:
     """Place an order and pay for it from the balance."""
-    order = NewOrder(viewer.user_id, form.service_id, form.raw(), form.key)
+    order = NewOrder(viewer.user_id, form.service_id, form.raw(), one_key(key, form.key))
     placed = await place_for(request, panel, session, viewer, order, note=form.note)
     found = await order_for(session, as_owner(viewer), placed.number)
     return SmmPlaced(
