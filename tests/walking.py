@@ -1,9 +1,10 @@
 """A panel as one of the founding documents describes it, and its answers held against what the document prints."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -32,16 +33,23 @@ class Walk:
         assert answer.status_code == status, answer.text
         return answer.json()
 
+    async def put(self, path: str, body: Any = None, status: int = 200) -> Any:
+        answer = await self.http.put(path, json=body, headers=self.headers)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
     def sign_in(self, token: str) -> None:
         """Go on with an access token."""
         self.headers = {"authorization": f"Bearer {token}"}
 
 
 @asynccontextmanager
-async def walk_through(preset: str, home: Path, database_url: str) -> AsyncIterator[Walk]:
+async def walk_through(
+    preset: str, home: Path, database_url: str, *, environ: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Walk]:
     """Make a panel from a preset, as `smmpanel init --preset` does, and open its web side."""
     settings = Settings(home=home, database_url=database_url, preset=preset)  # type: ignore[arg-type]
-    await prepare_panel(settings, database_url, environ={})
+    await prepare_panel(settings, database_url, environ=environ)
     async with open_panel(settings, database_url) as panel:
         transport = httpx.ASGITransport(build_app(panel), client=("203.0.113.7", 4711))
         async with httpx.AsyncClient(transport=transport, base_url="http://panel.example") as http:

@@ -10,8 +10,7 @@ from smmpanel.kernel.i18n import marked, translate
 from smmpanel.notifications.events import Event
 from smmpanel.web.formats import Formats
 
-# icons: hand-coins
-# icons: check-circle-2 circle-alert refresh-ccw wallet shield list-checks crown
+# icons: hand-coins check-circle-2 circle-alert refresh-ccw wallet shield list-checks crown
 
 BROWSER_ON_SYSTEM = marked("{browser} on {system}")
 

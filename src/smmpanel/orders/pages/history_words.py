@@ -50,8 +50,8 @@ REST_CANCELED = marked("The rest was canceled: {runs} runs will not start")
 RUN_STARTED = marked("Run {run} started as order {order}")
 NOTED = marked("Your note: {note}")
 LINK_CHANGED = marked("Link changed from {before} to {after}")
-# icons: circle-check circle-dot circle-plus circle-slash circle-x clock link loader octagon-pause pause play refresh-ccw rotate-ccw wallet
-# icons: scroll-text
+# icons: circle-check circle-dot circle-plus circle-slash circle-x clock link loader octagon-pause pause
+# icons: play refresh-ccw rotate-ccw scroll-text wallet
 
 _STATUS_ICONS = {
     "Pending": "clock",
