@@ -31,6 +31,7 @@ from smmpanel.accounts.proving_again import SignInAgainError, WrongProofError, p
 from smmpanel.accounts.second_step import half_of
 from smmpanel.accounts.second_step_pages import begin_again
 from smmpanel.accounts.sign_in_models import Passkey
+from smmpanel.accounts.signing_in import count_step
 from smmpanel.accounts.states import AccountBannedError, AccountSuspendedError
 from smmpanel.accounts.steps import StepKind, StepOverError, look_at_step
 from smmpanel.accounts.throttling import TooManyAttemptsError
@@ -120,18 +121,19 @@ async def remove(request: Request, viewer: CurrentViewer, session: Session, pass
 
 
 @visitors.post(SIGN_IN_PATH + "/passkey/options")
-async def ask_known(request: Request, panel: CurrentPanel, _csrf: CsrfChecked) -> Response:
+async def ask_known(request: Request, panel: CurrentPanel, origin: RequestOrigin, _csrf: CsrfChecked) -> Response:
     """Hand out what a device needs to answer with a key: with any, or as the second proof with one of a user's."""
     now, user_id = panel.clock(), None
     is_second = (await read_form(request)).get("step") == "second"
     try:
+        await count_step(panel.db, origin.ip, now=now)
         async with panel.db.transaction() as session:
             if is_second:
                 token = step_cookie(request, StepKind.SECOND)
                 user_id = half_of(await look_at_step(session, panel.vault, StepKind.SECOND, token, now=now)).user_id
             asked = await ask_for_known(session, panel.vault, _place(request), user_id=user_id, now=now)
-    except StepOverError as over:
-        return _refused(request, over)
+    except (StepOverError, TooManyAttemptsError) as wrong:
+        return _refused(request, wrong)
     return _asked(request, StepKind.PASSKEY, asked)
 
 

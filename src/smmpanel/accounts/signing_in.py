@@ -52,6 +52,16 @@ SIGN_UP_LIMIT = Limit(
 )
 
 
+STEP_LIMIT = Limit(
+    kind="sign_in:steps",
+    free=200,
+    first_wait=timedelta(seconds=30),
+    longest_wait=timedelta(minutes=10),
+    forgotten_after=timedelta(minutes=10),
+)
+"""Beginning costs us a row, and proves nothing."""
+
+
 class WrongPasswordError(PanelError):
     """Nobody has this name, or the password is not theirs: no difference is told, nor can it be timed."""
 
@@ -113,6 +123,12 @@ async def count_address_try(db: Database, ip: str, *, now: datetime) -> Attempt:
     """Count a try that names no account. Raises `TooManyAttemptsError`."""
     async with db.transaction() as session:
         return await count_attempt(session, ADDRESS_LIMIT, neighbourhood(ip), now=now)
+
+
+async def count_step(db: Database, ip: str, *, now: datetime) -> None:
+    """Count a step that a visitor begins. Raises `TooManyAttemptsError` when one address begins very many."""
+    async with db.transaction() as session:
+        await count_attempt(session, STEP_LIMIT, neighbourhood(ip), now=now)
 
 
 async def count_password_try(db: Database, user_id: int, *, now: datetime) -> Attempt:

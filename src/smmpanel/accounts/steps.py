@@ -13,6 +13,7 @@ from enum import StrEnum
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smmpanel.accounts.finding import locked_user
 from smmpanel.accounts.sign_in_models import SignInStep
 from smmpanel.kernel.crypto import SecretUnreadableError, Vault
 from smmpanel.kernel.errors import PanelError
@@ -90,6 +91,10 @@ async def look_at_step(
 async def take_step(session: AsyncSession, vault: Vault, kind: StepKind, token: str | None, *, now: datetime) -> Step:
     """Return a step and end it: of two who bring it at once, one is refused. Raises `StepOverError`."""
     token_hash = _hash(vault, kind, token or "")
+    owner = await session.scalar(select(SignInStep.user_id).where(SignInStep.token_hash == token_hash))
+    if owner is not None:
+        # The user before what is theirs, as everywhere.
+        await locked_user(session, owner)
     taken = await session.scalar(delete(SignInStep).where(SignInStep.token_hash == token_hash).returning(SignInStep))
     return _live(vault, taken, now)
 

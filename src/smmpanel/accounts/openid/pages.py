@@ -32,7 +32,7 @@ from smmpanel.accounts.second_step_pages import begin_again
 from smmpanel.accounts.sign_in_models import OutsideIdentity
 from smmpanel.accounts.sign_up_gate import Gate
 from smmpanel.accounts.sign_up_pages import ZONES
-from smmpanel.accounts.signing_in import count_address_try
+from smmpanel.accounts.signing_in import count_address_try, count_step
 from smmpanel.accounts.steps import StepKind, take_step
 from smmpanel.accounts.throttling import forgive
 from smmpanel.kernel.errors import NotFoundError, PanelError
@@ -72,12 +72,13 @@ class OtherSitesPage:
 
 
 @visitors.get(OUT_PATH)
-async def go_out(request: Request, panel: CurrentPanel, viewer: MaybeViewer) -> Response:
+async def go_out(request: Request, panel: CurrentPanel, viewer: MaybeViewer, origin: RequestOrigin) -> Response:
     """Send a visitor to the other site."""
     target = safe_target(request.query_params.get("next", "/"))
     if viewer is not None:
         return see_other(target)
     try:
+        await count_step(panel.db, origin.ip, now=panel.clock())
         way = await _way_out(request, panel, target=target, user_id=None)
     except PanelError as wrong:
         return begin_again(request, wrong)

@@ -85,7 +85,8 @@ def claims_in(said: Mapping[str, Any], issuer: str) -> Claims:
     if not isinstance(subject, str) or not 1 <= len(subject) <= SUBJECT_MAX or not subject.isprintable():
         raise TokenRefusedError
     # Some issuers write the word instead of the value.
-    is_verified = said.get("email_verified") in {True, "true"}
+    verified = said.get("email_verified")
+    is_verified = verified is True or verified == "true"
     name = said.get("preferred_username") or said.get("nickname") or ""
     return Claims(issuer, subject, email if isinstance(email, str) else "", is_verified, str(name))
 

@@ -95,6 +95,7 @@ def _forget_other_panels(provider_port: int) -> None:
             del os.environ[name]
     os.environ["SMMPANEL_OUTGOING_ALLOW"] = f"127.0.0.1:{provider_port}"
     os.environ.setdefault("SMMPANEL_LOG_LEVEL", "warning")
+    os.environ["SMMPANEL_MAIL_TO_FOLDER"] = "true"
 
 
 def clear_abandoned(directory: Path | None = None) -> list[Path]:
