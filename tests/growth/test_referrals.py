@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import httpx
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from making import NOW, WATCH, accept, credit, make_provider, make_service, make_user, place, staff
 from smmpanel.accounts.access import Permission
@@ -310,3 +310,36 @@ async def test_a_preset_sets_the_rate_and_how_codes_begin(panel):
         code = await code_of(session, await make_user(session, funds=None))
         assert (await referral_terms(session)).percent == 5
     assert re.fullmatch(r"HOMEM[0-9A-Z]{3}", code)
+
+
+@pytest.mark.parametrize("path", ["/affiliates", "/affiliates?show=people", "/staff/referrals?show=all"])
+async def test_lists_are_paged_by_key_and_cost_the_same_however_long_they_are(panel, visit, lan, path):
+    browser = (await sign_in(panel)).client if path.startswith("/staff") else visit()
+    if not path.startswith("/staff"):
+        await signed_in(panel, browser, lan[0])
+
+    async def queries():
+        seen = []
+        listener = lambda *args: seen.append(args[2])  # noqa: E731
+        event.listen(panel.db.engine.sync_engine, "before_cursor_execute", listener)
+        shown = await browser.get(path)
+        event.remove(panel.db.engine.sync_engine, "before_cursor_execute", listener)
+        return len(seen), shown.text
+
+    await spend(panel, await brought(panel, lan, "first"))
+    few, _ = await queries()
+    for number in range(30):
+        who = await brought(panel, lan, f"member{number}")
+        async with panel.db.transaction() as session:
+            row = (
+                "INSERT INTO commissions (order_id, referral_id, referrer_id, percent, earned, base, due, credited, changed_at)"
+                " SELECT :order, id, referrer_id, 5, 1, 1, 0.05, 0.05, :now FROM referrals WHERE referred_id = :who"
+            )
+            await session.execute(text(row), {"order": 1000 + number, "who": who, "now": NOW})
+
+    many, shown = await queries()
+    assert many == few
+    after = re.search(r'rel="next" href="([^"]+)"', shown)[1].replace("&amp;", "&")
+    last = await browser.get(after)
+    assert last.text.count("<tr>") == 1 + 6
+    await browser.aclose()

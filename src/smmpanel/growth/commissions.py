@@ -21,8 +21,10 @@ from smmpanel.growth.commission_rules import (
     target_of,
     uncover,
 )
+from smmpanel.growth.referral_locks import lock_referrals, lock_referrers
 from smmpanel.growth.referral_models import Commission, Referral, ReferralState, Referrer
 from smmpanel.growth.referral_terms import referral_terms
+from smmpanel.growth.shared_payers import flag_shared_payers
 from smmpanel.kernel.facts import on_many
 from smmpanel.kernel.jobs import Backoff, enqueue, job
 from smmpanel.kernel.live import tell
@@ -53,8 +55,9 @@ async def reckon_adjusted_balances(panel: Panel, facts: Sequence[BalanceAdjusted
 
 @on_many(DepositCredited)
 async def reckon_deposits(panel: Panel, facts: Sequence[DepositCredited]) -> None:
-    """Look again at users who paid in."""
+    """Look again at users who paid in, and at where their money came from."""
     async with panel.db.transaction() as session:
+        await flag_shared_payers(session, {fact.receipt_id for fact in facts})
         await reckon(session, {fact.user_id for fact in facts}, (), currency=panel.currency, now=panel.clock())
 
 
@@ -89,7 +92,7 @@ async def reckon(
     referrals = await lock_referrals(session, user_ids)
     if not referrals:
         return
-    referrers = await _lock_referrers(session, referrals)
+    referrers = await lock_referrers(session, referrals)
     waited = {one.id: waiting_of(one) for one in referrals}
     terms = await referral_terms(session)
     percents = {one.id: _or(referrers[one.referrer_id].percent, terms.percent) for one in referrals}
@@ -113,29 +116,6 @@ async def reckon(
 def waiting_of(referral: Referral) -> Decimal:
     """Return the commission that waits until staff have looked at a referral."""
     return referral.due - referral.credited if referral.state == ReferralState.FLAGGED else ZERO
-
-
-async def lock_referrals(session: AsyncSession, user_ids: Iterable[int]) -> list[Referral]:
-    """Read the referrals of referred users afresh and under lock, by id, so that two of us cannot cross."""
-    wanted = (
-        select(Referral)
-        .where(Referral.referred_id.in_(set(user_ids)))
-        .order_by(Referral.id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    return list((await session.scalars(wanted)).all())
-
-
-async def _lock_referrers(session: AsyncSession, referrals: Sequence[Referral]) -> dict[int, Referrer]:
-    wanted = (
-        select(Referrer)
-        .where(Referrer.user_id.in_({one.referrer_id for one in referrals}))
-        .order_by(Referrer.user_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
-    return {row.user_id: row for row in await session.scalars(wanted)}
 
 
 Touched = Mapping[int, dict[int, Commission]]

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.audit import audit
 from smmpanel.growth.commissions import reckon, waiting_of
-from smmpanel.growth.referral_models import Referral, ReferralState, Referrer
+from smmpanel.growth.referral_locks import lock_referrals_by_id, lock_referrers
+from smmpanel.growth.referral_models import ReferralState
 from smmpanel.kernel.errors import InvalidInputError, NotFoundError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import plain
@@ -55,12 +55,13 @@ async def _decide(
     actor.require(Permission.REFERRALS_EDIT)
     if len(note) > NOTE_MAX:
         raise InvalidInputError(field="note", reason=NOTE_NEEDED)
-    referral = await _locked(session, referral_id)
+    referrals = await lock_referrals_by_id(session, [referral_id])
+    if not referrals:
+        raise ReferralNotFoundError
+    [referral] = referrals
     if referral.state == state:
         return False
-    referrer = await session.get_one(
-        Referrer, referral.referrer_id, with_for_update={"key_share": True}, populate_existing=True
-    )
+    referrer = (await lock_referrers(session, referrals))[referral.referrer_id]
     referrer.waiting -= waiting_of(referral)
     before = {"state": referral.state, "credited": plain(referral.credited)}
     referral.state, referral.note = state.value, note.strip() or None
@@ -69,11 +70,3 @@ async def _decide(
     after = {"state": referral.state, "credited": plain(referral.credited), "reason": referral.note}
     await audit(session, actor, Permission.REFERRALS_EDIT, f"user:{referral.referred_id}", before=before, after=after)
     return True
-
-
-async def _locked(session: AsyncSession, referral_id: int) -> Referral:
-    wanted = select(Referral).where(Referral.id == referral_id).with_for_update(key_share=True)
-    found = await session.scalar(wanted.execution_options(populate_existing=True))
-    if found is None:
-        raise ReferralNotFoundError
-    return found

@@ -19,6 +19,7 @@ class Signal(StrEnum):
     SAME_ADDRESS = "same_address"
     SAME_DEVICE = "same_device"
     SAME_MAILBOX = "same_mailbox"
+    SAME_PAYER = "same_payer"
     DEVICE_OF_REFERRAL = "device_of_referral"
     MAILBOX_OF_REFERRAL = "mailbox_of_referral"
 
@@ -27,6 +28,7 @@ SIGNAL_WORDS: Mapping[str, str] = {
     Signal.SAME_ADDRESS: marked("Signed up from the network of the referrer"),
     Signal.SAME_DEVICE: marked("Signed up in the browser of the referrer"),
     Signal.SAME_MAILBOX: marked("E-mail address is a variant of the referrer's"),
+    Signal.SAME_PAYER: marked("Paid in from where the referrer's money comes from"),
     Signal.DEVICE_OF_REFERRAL: marked("Signed up in the browser of another of their referrals"),
     Signal.MAILBOX_OF_REFERRAL: marked("E-mail address is a variant of another of their referrals'"),
 }
