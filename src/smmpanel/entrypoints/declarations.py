@@ -4,6 +4,7 @@ import smmpanel.accounts.pruning
 import smmpanel.accounts.resetting
 import smmpanel.catalog.syncing
 import smmpanel.growth.commissions
+import smmpanel.growth.deposit_bonuses
 import smmpanel.growth.proving_commissions
 import smmpanel.growth.recounting_spends
 import smmpanel.growth.referral_telling

@@ -56,6 +56,7 @@ CUSTOMER_NAV = (
         (
             NavItem("/add-funds", marked("Add funds"), "wallet", keys="f"),
             NavItem("/deposits", marked("Deposits"), "banknote"),
+            NavItem("/voucher", marked("Voucher"), "ticket"),
             NavItem("/statement", marked("Statement"), "receipt-text"),
             NavItem("/affiliates", marked("Affiliates"), "hand-coins"),
             NavItem("/api-keys", marked("API"), "code-xml"),
@@ -82,6 +83,7 @@ STAFF_WAYS = (
     _StaffWay("", NavItem("/staff/deposits", marked("Deposits"), "wallet", keys="m"), Permission.DEPOSITS_VIEW),
     _StaffWay("", NavItem("/staff/users", marked("Users"), "users", keys="u"), Permission.USERS_VIEW),
     _StaffWay("", NavItem("/staff/referrals", marked("Affiliates"), "hand-coins"), Permission.REFERRALS_VIEW),
+    _StaffWay("", NavItem("/staff/vouchers", marked("Vouchers"), "ticket"), Permission.VOUCHERS_VIEW),
     _StaffWay("", NavItem("/staff/alerts", marked("Alerts"), "bell-ring", keys="a"), None),
     _StaffWay(_CATALOGUE, NavItem("/staff/services", marked("Services"), "tags", keys="s"), Permission.SERVICES_VIEW),
     _StaffWay(_CATALOGUE, NavItem("/staff/tiers", marked("Tiers"), "award"), Permission.SETTINGS_VIEW),

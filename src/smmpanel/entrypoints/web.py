@@ -54,6 +54,7 @@ from smmpanel.api import (
     smm,
     staff_orders,
     tiers,
+    vouchers,
     wallet,
 )
 from smmpanel.catalog import pages as catalog_pages
@@ -64,7 +65,15 @@ from smmpanel.entrypoints.endings import CommandError, ExitCode
 from smmpanel.entrypoints.opening import open_panel
 from smmpanel.entrypoints.running import run_process
 from smmpanel.entrypoints.shell import read_shell
-from smmpanel.growth import referral_pages, referral_staff, tier_pages, tier_staff
+from smmpanel.growth import (
+    bonus_staff,
+    referral_pages,
+    referral_staff,
+    tier_pages,
+    tier_staff,
+    voucher_pages,
+    voucher_staff,
+)
 from smmpanel.growth.referral_links import ReferralLinks
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
@@ -122,6 +131,9 @@ ROUTERS = (
     referral_staff.router,
     tier_pages.router,
     tier_staff.router,
+    voucher_pages.router,
+    voucher_staff.router,
+    bonus_staff.router,
     profile_pages.router,
     security_pages.router,
     second_factor_pages.router,
@@ -146,6 +158,7 @@ ROUTERS = (
     tiers.router,
     payment.router,
     payment_webhooks.router,
+    vouchers.router,
     staff_orders.router,
     admin_users.router,
     admin_services.router,
