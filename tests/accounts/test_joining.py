@@ -154,6 +154,14 @@ async def test_the_back_office_is_open_from_its_networks_only_and_nobody_shuts_t
         transport=transport, base_url="http://panel.example", cookies={"smmpanel_session": cookie}
     ) as elsewhere:
         office, own = await elsewhere.get("/staff/orders"), await elsewhere.get("/account")
+        # Nor does anybody go on from there as somebody else.
+        mai = await account_of(moving.panel, "mai")
+        await admin.get(f"/staff/users/{mai}")
+        await admin.post(f"/staff/users/{mai}/sign-in-as")
+        elsewhere.cookies.set("smmpanel_session", admin.client.cookies["smmpanel_session"])
+        acting = await elsewhere.get("/account")
+        assert (await admin.get("/account")).status_code == 200
+        assert acting.headers["location"].startswith("/sign-in")
     assert (office.status_code, "not open from your network address" in office.text) == (403, True)
     assert own.status_code == 200
 

@@ -155,6 +155,7 @@ async def test_somebody_new_gets_an_account_with_a_free_name_and_comes_back_to_i
     asked = parse_qs(urlsplit(out.headers["location"]).query)
 
     assert 'href="/sign-in/openid?next=/statement"' in button
+    assert "Sign in with Example" in (await visitor.get("/sign-up")).text
     assert asked["code_challenge_method"] == ["S256"]
     assert asked["redirect_uri"] == ["http://panel.example/sign-in/openid/back"]
 

@@ -152,8 +152,11 @@ async def _viewer(
         refuse_inactive(row.state)
     if row.revoked_at is not None or row.expires_at <= now:
         raise SignInNeededError
+    held_back = _held_back(row, ip)
     if row.acted_by is not None:
         _refuse_acting(row)
+        if held_back is not None:
+            raise SignInNeededError
     if row.last_seen_at < now - SEEN_AT_MOST_EVERY:
         await _note_seen(session, row.session_id, ip, now)
     return Viewer(
@@ -169,7 +172,7 @@ async def _viewer(
         time_zone=row.time_zone,
         acted_by=row.acted_by,
         acting_for=row.acting_for,
-        held_back=_held_back(row, ip),
+        held_back=held_back,
     )
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from smmpanel.accounts.arrivals import arrival_of, device_of
 from smmpanel.accounts.current import FOR_EVERYBODY, MaybeViewer, RequestOrigin
+from smmpanel.accounts.openid.settings import openid_settings
 from smmpanel.accounts.passwords import TYPED_MAX, WeakPasswordError
 from smmpanel.accounts.referral_codes import CODE_MAX, owner_of_code
 from smmpanel.accounts.sessions import open_session
@@ -78,6 +79,8 @@ class SignUpPage:
     invitation_code: str = ""
     mode: SignUpMode = SignUpMode.OPEN
     is_full: bool = False
+    other_site: str = ""
+    """The other site that people may join with, if there is one."""
     wrong_field: str = ""
     wrong: str = ""
 
@@ -138,7 +141,9 @@ async def take_sign_up(request: Request, panel: CurrentPanel, origin: RequestOri
 async def _shown(panel: Panel, typed: SignUpPage) -> SignUpPage:
     async with panel.db.transaction() as session:
         rules = await sign_up_rules(session)
-        return replace(typed, mode=rules.mode, is_full=await is_full(session, rules))
+        other = await openid_settings(session, panel)
+        name = other.label if other else ""
+        return replace(typed, mode=rules.mode, is_full=await is_full(session, rules), other_site=name)
 
 
 async def _check_code(session: AsyncSession, typed: str) -> None:
