@@ -325,6 +325,30 @@ async def test_what_cannot_be_asked(me, path, query):
     assert (await me.get(path, **query)).status_code == 422
 
 
+async def test_orders_of_certain_days(me, service, db):
+    one = await service()
+    made = [await an_order(db, me, one) for _ in range(3)]
+    async with db.transaction() as session:
+        update = text("UPDATE orders SET created_at = :at WHERE id = :id")
+        for order_id, at in zip(made, ("2025-10-24T17:30", "2025-10-25T16:59:59", "2025-10-25T17:00"), strict=True):
+            await session.execute(update, {"id": order_id, "at": datetime.fromisoformat(f"{at}+00:00")})
+        await session.execute(text("UPDATE users SET time_zone = 'Asia/Ho_Chi_Minh'"))
+
+    async def of(**days):
+        answer = (await me.get("/api/orders", sort="created_at", **days)).json()
+        assert answer["pagination"]["total"] == len(answer["data"])
+        return [order["created_at"] for order in answer["data"]]
+
+    assert await of(created_from="2025-10-25", created_to="2025-10-25") == [
+        "2025-10-25T00:30:00",
+        "2025-10-25T23:59:59",
+    ]
+    assert await of(created_from="2025-10-26") == ["2025-10-26T00:00:00"]
+    assert await of(created_to="2025-10-24") == []
+    assert len(await of(created_to="9999-12-31", created_from="0001-01-01")) == 3
+    assert (await me.get("/api/orders", created_from="yesterday")).status_code == 422
+
+
 async def test_an_order_is_found_by_its_uuid_and_by_its_number(me, other, service, db, panel):
     one = await an_order(db, me, await service())
     uuid = panel.public_ids.uuid_of("order", one)

@@ -74,6 +74,12 @@ async def test_pages_of_transactions(me, db):
     assert await of(limit=3, page=3) == [100]
     assert await of(limit=3, page=4) == []
     assert await of(sort="created_at", limit=3, page=2) == [3, 4, 5]
+    assert await of(type="adjustment", limit=3) == [6, 5, 4]
+    assert await of(type="adjustment", limit=3, page=3) == [100]
+    assert await of(type="deposit") == []
+    assert (await me.get("/api/user/transactions", type="adjustment")).json()["pagination"]["total"] == 7
+    assert (await me.get("/api/user/transactions", type="order_hold")).json()["pagination"]["total"] == 0
+    assert (await me.get("/api/user/transactions", type="nonsense")).status_code == 422
     oldest = (await me.get("/api/user/transactions", sort="created_at", limit=5)).json()
     assert await of(sort="created_at", after=oldest["after"]) == [5, 6]
 

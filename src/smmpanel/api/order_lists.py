@@ -19,6 +19,7 @@ from smmpanel.api.lists import (
 )
 from smmpanel.api.order_views import Orders, order_row
 from smmpanel.api.public import EXAMPLE_UUID, ID_TEXT_MAX, number_in, reader_of
+from smmpanel.api.times import FromDay, UntilDay, day_begins, day_ends
 from smmpanel.orders.owning import as_owner
 from smmpanel.orders.queries import OrderFilter, count_orders, orders_page
 from smmpanel.orders.words import TABS
@@ -48,6 +49,8 @@ async def orders(
     status: Tab = "all",
     service_id: RowId | None = None,
     parent_id: Parent = None,
+    created_from: FromDay = None,
+    created_to: UntilDay = None,
     search: Search = None,
     sort: ByAge = "-created_at",
     page: Page = 1,
@@ -59,6 +62,8 @@ async def orders(
         statuses=TABS.get(status, ()),
         service_id=service_id,
         parent_id=None if parent_id is None else number_in(panel, "order", parent_id, field="parent_id"),
+        since=day_begins(created_from, viewer.time_zone),
+        until=day_ends(created_to, viewer.time_zone),
         search=search,
     )
     owner, before = as_owner(viewer), 0 if after else skipped(page, limit)

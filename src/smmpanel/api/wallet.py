@@ -3,9 +3,9 @@
 import csv
 from collections.abc import AsyncIterator, Sequence
 from io import StringIO
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -32,7 +32,7 @@ from smmpanel.catalog.csv_cells import guarded
 from smmpanel.kernel.money import plain
 from smmpanel.kernel.paging import PAGE_SIZE_MAX
 from smmpanel.kernel.panel import Panel
-from smmpanel.ledger import balance_of, held_of, statement
+from smmpanel.ledger import Reason, balance_of, held_of, statement
 from smmpanel.ledger.statements import StatementLine, count_lines
 from smmpanel.payments.models import Deposit
 from smmpanel.web.transactions import CurrentPanel, Session
@@ -41,6 +41,12 @@ router = APIRouter(prefix="/api/user", tags=["Wallet"])
 
 CSV_COLUMNS = ("id", "date", "type", "amount", "balance_before", "balance_after", "currency", "order", "description")
 _ORDER, _DEPOSIT = "order:", "deposit:"
+
+
+Kind = Annotated[
+    Reason | None,
+    Query(description="Only of this type; of a very long history, among its next 20,000 movements."),
+]
 
 
 class Balance(BaseModel):
@@ -92,6 +98,7 @@ async def transactions(
     session: Session,
     viewer: CurrentCaller,
     *,
+    type: Kind = None,  # noqa: A002 - its name in the specification
     sort: ByAge = "-created_at",
     page: Page = 1,
     after: After = None,
@@ -99,10 +106,18 @@ async def transactions(
 ) -> Transactions:
     """Return what moved the wallet, the newest first unless sorted otherwise."""
     before, oldest_first = 0 if after else skipped(page, limit), sort == "created_at"
+    reason = None if type is None else type.value
     found = await statement(
-        session, viewer.user_id, panel.currency, after=after, size=limit, skip=before, oldest_first=oldest_first
+        session,
+        viewer.user_id,
+        panel.currency,
+        after=after,
+        size=limit,
+        skip=before,
+        oldest_first=oldest_first,
+        reason=reason,
     )
-    total = await count_lines(session, viewer.user_id, panel.currency, most=NUMBERED_MAX)
+    total = await count_lines(session, viewer.user_id, panel.currency, most=NUMBERED_MAX, reason=reason)
     return Transactions(
         data=await _transactions(session, reader_of(panel, viewer), found.rows),
         pagination=Pagination.of(total=total, page=page, limit=limit),

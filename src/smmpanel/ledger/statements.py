@@ -14,6 +14,8 @@ from smmpanel.kernel.money import Money
 from smmpanel.kernel.paging import PAGE_SIZE, Paged, key_from, paged
 from smmpanel.ledger.models import AccountKind, LedgerAccount, LedgerTransfer
 
+LOOKED_THROUGH = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
@@ -96,10 +98,12 @@ async def statement(
     size: int = PAGE_SIZE,
     skip: int = 0,
     oldest_first: bool = False,
+    reason: str | None = None,
 ) -> Paged[StatementLine]:
     """Return a page of a wallet's movements, newest first unless asked otherwise.
 
-    `skip` is for pages by number: so many rows are read and left out.
+    `skip` is for pages by number: so many rows are read and left out. With a `reason` only movements of that kind are
+    found, among the next `LOOKED_THROUGH` on each side.
     """
     wallet = await session.scalar(_own(user_id, AccountKind.WALLET, currency))
     if wallet is None:
@@ -107,7 +111,7 @@ async def statement(
     key = key_from(after)
     # Each side has its own index; together they are merged, so a page costs two short index scans.
     row = LedgerTransfer
-    part = _Part(key, skip + size + 1, oldest_first)
+    part = _Part(key, skip + size + 1, oldest_first, reason)
     out = _side(row.debit_id == wallet, -row.amount, row.debit_balance, part)
     back = _side(row.credit_id == wallet, row.amount, row.credit_balance, part)
     both = union_all(select(out), select(back)).subquery()
@@ -129,10 +133,13 @@ async def statement(
     return paged(lines, size, [line.id for line in lines])
 
 
-async def count_lines(session: AsyncSession, user_id: int, currency: str, *, most: int) -> int:
-    """Return how many movements a wallet has had, counted up to `most`."""
+async def count_lines(
+    session: AsyncSession, user_id: int, currency: str, *, most: int, reason: str | None = None
+) -> int:
+    """Return how many movements `statement` finds, counted up to `most`."""
     row, wallet = LedgerTransfer, _own(user_id, AccountKind.WALLET, currency).scalar_subquery()
-    sides = [select(row.id).where(side == wallet).limit(most).subquery() for side in (row.debit_id, row.credit_id)]
+    part, balance = _Part(None, most, oldest_first=False, reason=reason), row.debit_balance
+    sides = [_side(side == wallet, row.amount, balance, part) for side in (row.debit_id, row.credit_id)]
     both = union_all(*(select(side.c.id) for side in sides)).subquery()
     return min(most, int(await session.scalar(select(func.count()).select_from(both)) or 0))
 
@@ -143,6 +150,7 @@ class _Part(NamedTuple):
     key: int | None
     most: int
     oldest_first: bool
+    reason: str | None = None
 
 
 def _side(
@@ -156,7 +164,13 @@ def _side(
     found = select(row.id, row.created_at, row.reason, row.subject, row.note, *columns).where(side)
     if part.key is not None:
         found = found.where(row.id > part.key if part.oldest_first else row.id < part.key)
-    return found.order_by(row.id.asc() if part.oldest_first else row.id.desc()).limit(part.most).subquery()
+    found = found.order_by(row.id.asc() if part.oldest_first else row.id.desc())
+    if part.reason is None:
+        return found.limit(part.most).subquery()
+    # There is no index of a wallet's reasons: what is looked through has an end.
+    near = found.limit(LOOKED_THROUGH).subquery()
+    order = near.c.id.asc() if part.oldest_first else near.c.id.desc()
+    return select(near).where(near.c.reason == part.reason).order_by(order).limit(part.most).subquery()
 
 
 @dataclass(frozen=True, slots=True)
