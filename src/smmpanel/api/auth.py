@@ -150,7 +150,10 @@ class PasswordChange(BaseModel):
 async def make_account(
     request: Request, panel: CurrentPanel, session: Session, origin: RequestOrigin, form: Registration
 ) -> Registered:
-    """Make a customer's account. The user name and the e-mail address must be nobody else's."""
+    """Make a customer's account. The user name and the e-mail address must be nobody else's.
+
+    A referral code that is nobody's is left out, and the message says so.
+    """
     await count_sign_up(panel.db, origin.ip, now=panel.clock())
     user = await register(
         session,
