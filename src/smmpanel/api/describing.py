@@ -124,8 +124,8 @@ def _calls(dependant: Dependant) -> Iterator[Any]:
 
 def _complete_errors(operation: dict[str, Any], permission: str | None) -> None:
     answers = operation["responses"]
-    if "422" in answers and "HTTPValidationError" in str(answers["422"]):
-        del answers["422"]  # nothing of the request is read there
+    if "HTTPValidationError" in str(answers.get("422")):
+        answers["422"] = _error(422)  # how FastAPI would answer it
     if "requestBody" in operation:
         # Whatever is sent is cut off at the size that the path takes.
         answers.setdefault("413", _error(413))
