@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from smmpanel.accounts.access import Viewer
 from smmpanel.accounts.current import FOR_MEMBERS, CurrentViewer
+from smmpanel.catalog.fx import FxRateMissingError
 from smmpanel.kernel.errors import InvalidInputError, PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
@@ -19,11 +20,14 @@ from smmpanel.kernel.money import Money, parse_amount
 from smmpanel.kernel.options import read_option
 from smmpanel.kernel.panel import Panel
 from smmpanel.ledger import balance_of, held_of
-from smmpanel.payments.fees import fee_on
+from smmpanel.payments.bonus_models import BonusRule
+from smmpanel.payments.bonuses import Bonus, best_bonus, holds, rules_since
+from smmpanel.payments.fees import fee_on, in_wallet
 from smmpanel.payments.methods import offered_methods
 from smmpanel.payments.models import PaymentMethod
 from smmpanel.payments.opening import NewDeposit, check_amount, open_deposit
 from smmpanel.payments.queries import DepositFilter, DepositLine, deposits_page
+from smmpanel.payments.rates import rate_to
 from smmpanel.payments.suggesting import suggested_amounts
 from smmpanel.payments.words import STATE_WORDS
 from smmpanel.web.errors import failure_of
@@ -52,6 +56,8 @@ class Sum:
     amount: Decimal
     fee: Decimal
     currency: str
+    bonus: Bonus | None = None
+    """What comes on top of it, in the wallet's currency."""
 
     @property
     def gained(self) -> Decimal:
@@ -70,6 +76,8 @@ class AddFundsPage:
     typed: str
     suggestions: Sequence[Decimal]
     sum: Sum | None
+    offers: Sequence[BonusRule]
+    """Rules for a bonus that hold for the chosen method, smallest threshold first."""
     instructions: Sequence[str]
     latest: Sequence[DepositLine]
     errors: Mapping[str, str]
@@ -121,6 +129,8 @@ async def _page(
     methods = await offered_methods(session)
     chosen = _chosen(methods, form.get("method", "")) or (methods[0] if methods else None)
     latest = await deposits_page(session, DepositFilter(user_id=viewer.user_id), size=LATEST)
+    now = panel.clock()
+    offers = [rule for rule in await rules_since(session, now) if chosen and holds(rule, chosen.id, now)]
     typed = form.get("amount", "").strip()
     shown = AddFundsPage(
         balance=await balance_of(session, viewer.user_id, panel.currency),
@@ -129,7 +139,8 @@ async def _page(
         chosen=chosen,
         typed=typed,
         suggestions=suggested_amounts(chosen.currency, chosen.minimum, chosen.maximum) if chosen else (),
-        sum=_sum(chosen, typed) if chosen else None,
+        sum=await _sum(session, panel, chosen, typed, offers) if chosen else None,
+        offers=offers,
         instructions=lines_in(await read_option(session, TRANSFER_OPTION, ""), language_of(request)),
         latest=latest.rows,
         errors=errors or {},
@@ -165,7 +176,9 @@ def _amount(typed: str) -> Decimal:
         raise InvalidInputError(field="amount", reason=NO_NUMBER) from None
 
 
-def _sum(method: PaymentMethod, typed: str) -> Sum | None:
+async def _sum(
+    session: AsyncSession, panel: Panel, method: PaymentMethod, typed: str, offers: Sequence[BonusRule]
+) -> Sum | None:
     if not typed or not is_clean(typed):
         return None
     try:
@@ -173,7 +186,16 @@ def _sum(method: PaymentMethod, typed: str) -> Sum | None:
         check_amount(method, amount)
     except InvalidInputError:
         return None
-    return Sum(amount, fee_on(amount, method.fee_percent, method.fee_fixed), method.currency)
+    fee = fee_on(amount, method.fee_percent, method.fee_fixed)
+    bonus = None
+    if offers:
+        try:
+            rate = (await rate_to(session, method.currency, panel.currency)).value
+        except FxRateMissingError:
+            return Sum(amount, fee, method.currency)
+        paid, taken = in_wallet(amount, rate), in_wallet(fee, rate)
+        bonus = best_bonus(offers, method_id=method.id, paid=paid, credited=paid - taken, at=panel.clock())
+    return Sum(amount, fee, method.currency, bonus)
 
 
 def _faults(request: Request, wrong: PanelError) -> dict[str, str]:
