@@ -264,11 +264,11 @@ def look_at_history(url: str) -> None:
 def order_and_wait(client: httpx.Client) -> None:
     """What a visitor orders is delivered while they look."""
     headers = signed_in(client, "demo")
-    listed = client.get("/api/services", params={"limit": 200}, headers=headers).json()["data"]
-    service = next(one for one in listed if one["type"] == "Default" and one["platform"] == "instagram")
+    listed = client.get("/api/services", params={"limit": 100}, headers=headers).json()["data"]
+    service = next(one for one in listed if one["type"] == "Default" and one["platform"] == "facebook")
     asked = {
         "service_id": service["id"],
-        "link": "https://www.instagram.com/p/ByVisitor01/",
+        "link": "https://www.facebook.com/ByVisitor01/posts/1",
         "quantity": max(service["min"], 100),
     }
     answer = client.post("/api/orders", json=asked, headers=headers)

@@ -51,6 +51,7 @@ def test_there_is_one_preset_for_each_kind_of_panel():
         "tonicstools": "NGN",
         "webbooster": "IDR",
     }
+    assert all(load_preset(name).platforms and "look" in load_preset(name).parts for name in preset_names())
     assert load_preset("tonicstools").markup_percent == 50
     assert load_preset("webbooster").markup_percent == 10
     assert [known.slug for known in load_preset("webbooster").providers] == ["medanpedia", "jap", "peakerr"]

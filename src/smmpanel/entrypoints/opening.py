@@ -21,6 +21,7 @@ from smmpanel.kernel.options import read_option, write_option
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.public_ids import PublicIds, load_public_ids
 from smmpanel.kernel.settings import Settings
+from smmpanel.web.brand import NAME_OPTION
 
 if TYPE_CHECKING:
     from smmpanel.accounts.admins import FirstAdmin
@@ -138,6 +139,7 @@ async def _apply_preset(
             await write_option(session, CURRENCY, currency)
             await write_option(session, LANGUAGE, preset.language)
             await write_option(session, TIME_ZONE, preset.time_zone)
+            await write_option(session, NAME_OPTION, preset.title)
             await write_option(session, MARKUP_PERCENT, str(preset.markup_percent))
         elif wanted is not None and wanted != name:
             raise OtherPresetError(present=name, currency=currency)

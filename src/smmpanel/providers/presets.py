@@ -97,6 +97,8 @@ class Preset(BaseModel):
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")]
     time_zone: Label
     markup_percent: Decimal = Field(gt=-100, le=10_000)
+    platforms: tuple[Slug, ...] = ()
+    """What is ordered most in this market, first: a demonstration's catalogue begins with it, and its customers order that."""
     providers: tuple[PresetProvider, ...] = ()
     _parts: dict[str, Any] = PrivateAttr(default_factory=dict)
 

@@ -7,7 +7,7 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -26,9 +26,10 @@ from smmpanel.accounts.signing_up import register
 from smmpanel.accounts.states import Role
 from smmpanel.catalog.fx import set_rate
 from smmpanel.catalog.importing import fetch_catalogue, import_services
+from smmpanel.catalog.platforms import platform_of
 from smmpanel.entrypoints.demo.notes import DemoNotes
 from smmpanel.entrypoints.demo.paying import Bank
-from smmpanel.entrypoints.demo.people import DEMO_USERNAME, OTHERS, Customer
+from smmpanel.entrypoints.demo.people import DEMO_USERNAME, OTHERS, PLATFORMS_ORDERED, Customer
 from smmpanel.entrypoints.demo.shelf import Shelf
 from smmpanel.entrypoints.demo.story import Story
 from smmpanel.entrypoints.demo.time_machine import TimeMachine, another_time
@@ -47,6 +48,7 @@ from smmpanel.payments.pages.add_funds import TRANSFER_OPTION
 from smmpanel.providers.connecting import add_provider
 from smmpanel.providers.models import Provider
 from smmpanel.providers.presets import Preset, load_preset
+from smmpanel.providers.protocol import UpstreamService
 
 ADMIN_USERNAME = "admin"
 PASSWORD_LENGTH = 12
@@ -117,7 +119,7 @@ class _Maker:
         async with panel.db.transaction() as session:
             await write_option(session, TRANSFER_OPTION, dict(HOW_TO_PAY))
         provider = await self._connect(staff, unit)
-        listed = await fetch_catalogue(panel, provider)
+        listed = sorted(await fetch_catalogue(panel, provider), key=self._place)
         async with panel.db.transaction() as session:
             imported = await import_services(
                 session, panel, provider, listed, markup=self.preset.markup_percent, actor=staff, now=panel.clock()
@@ -133,7 +135,7 @@ class _Maker:
             upstream=self.upstream,
             provider_id=provider.id,
             staff=staff,
-            shelf=await Shelf.read(panel.db, dearest=DEAREST_DOLLARS * unit),
+            shelf=await Shelf.read(panel.db, platforms=self.platforms, dearest=DEAREST_DOLLARS * unit),
             bank=bank,
             unit=unit,
             demo=demo,
@@ -146,6 +148,16 @@ class _Maker:
         )
         await story.live()
         return key
+
+    @property
+    def platforms(self) -> Sequence[str]:
+        """What its customers order, most first."""
+        return [one for one in self.preset.platforms if one in PLATFORMS_ORDERED] or PLATFORMS_ORDERED
+
+    def _place(self, line: UpstreamService) -> int:
+        """Where a line of the provider's list goes: what the preset names first comes first, the rest as it is listed."""
+        platform = platform_of(line.category)
+        return self.platforms.index(platform) if platform in self.platforms else len(self.platforms)
 
     async def _connect(self, staff: Actor, unit: Decimal) -> Provider:
         panel = self.panel

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sqlalchemy import text
 
-from smmpanel.entrypoints.demo.people import COMMENTS, PLATFORMS_ORDERED, link_for
+from smmpanel.entrypoints.demo.people import COMMENTS, link_for
 from smmpanel.kernel.db import Database
 
 ROUND_TO = 50
@@ -61,10 +61,10 @@ class Shelf:
     articles: Sequence[Article]
 
     @classmethod
-    async def read(cls, db: Database, *, dearest: Decimal) -> "Shelf":
-        """Read what is on sale; `dearest` is a rate in the panel's currency."""
+    async def read(cls, db: Database, *, platforms: Sequence[str], dearest: Decimal) -> "Shelf":
+        """Read what is on sale for these platforms; `dearest` is a rate in the panel's currency."""
         async with db.transaction() as session:
-            rows = await session.execute(_FOUND, {"platforms": list(PLATFORMS_ORDERED), "dearest": dearest})
+            rows = await session.execute(_FOUND, {"platforms": list(platforms), "dearest": dearest})
             return cls([Article(*row) for row in rows])
 
     def plain(self) -> list[Article]:
