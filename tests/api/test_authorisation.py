@@ -93,6 +93,7 @@ TABLE: Mapping[str, Row] = {
     "POST /api/payment/deposit": Row(MEMBER, {"amount": 100}),
     "GET /api/payment/deposits": Row(MEMBER),
     "GET /api/payment/deposits/{deposit_id}": Row(MEMBER, **OWN),
+    "POST /api/payment/voucher": Row(CALLER, {"code": "7K2M-9QXR-0FHT-W3ZC"}, (422,)),
     "POST /api/payment/{gateway}/webhook": Row(OPEN, {"id": 1}, (401,)),
     "GET /api/admin/orders": Row(P.ORDERS_VIEW),
     "GET /api/admin/orders/{order_id}": Row(P.ORDERS_VIEW),

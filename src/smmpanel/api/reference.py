@@ -101,7 +101,9 @@ def _answers(responses: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterat
             continue
         content = answer.get("content", {})
         kind = _kind(content[JSON]["schema"], schemas) if content.get(JSON, {}).get("schema") else ", ".join(content)
-        yield f"Answers `{status}`: {kind}." + (f" Errors: {', '.join(failing)}." if failing else "") + "\n"
+        yield f"Answers `{status}`: {kind}.\n"
+    if failing:
+        yield f"Errors: {', '.join(failing)}.\n"
 
 
 def _example(path: str, method: str, operation: Mapping[str, Any]) -> Iterator[str]:
@@ -176,7 +178,7 @@ def _kind(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return _one_of(schema["enum"])
     if "const" in schema:
-        return f"`{json.dumps(schema['const'])}`"
+        return f"`{schema['const']}`" if isinstance(schema["const"], str) else f"`{json.dumps(schema['const'])}`"
     if schema.get("type") == "array":
         return f"list of {_kind(schema.get('items', {}), schemas)}"
     return str(schema.get("type", "any")) + _bounds(schema)
@@ -185,9 +187,9 @@ def _kind(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> str:
 def _bounds(schema: Mapping[str, Any]) -> str:
     least, most = schema.get("minimum"), schema.get("maximum")
     if least is not None and most is not None and most < _ENDLESS:
-        return f" ({least} to {most:,})"
+        return f" ({least:g} to {int(most):,})"
     if least is not None:
-        return f" (from {least})"
+        return f" (from {least:g})"
     return f" (up to {schema['maxLength']:,})" if "maxLength" in schema else ""
 
 
