@@ -5,6 +5,7 @@ from decimal import Decimal
 from making import staff
 from smmpanel.accounts.access import Permission
 from smmpanel.growth.voucher_making import BatchTerms, make_batch
+from smmpanel.ledger import paid_in, statement
 
 
 async def test_a_code_is_redeemed_once_and_every_other_answer_is_the_same(me, other, panel):
@@ -31,3 +32,16 @@ async def test_a_code_is_redeemed_once_and_every_other_answer_is_the_same(me, ot
         "This code cannot be redeemed.",
     )
     assert await other.balance() == "100.00"
+
+
+async def test_staff_say_what_kind_of_money_they_book(member, me, db):
+    cashier = await member(Permission.USERS_VIEW, Permission.USERS_BALANCE)
+    path = f"/api/admin/users/{me.user_id}/balance"
+    body = {"amount": 5, "operation": "add", "reason": "First order", "kind": "gift"}
+    given = await cashier.http.put(path, json=body, headers=cashier.headers)
+    refused = await cashier.http.put(path, json={**body, "kind": "loan"}, headers=cashier.headers)
+    assert (given.status_code, given.json()["new_balance"], refused.status_code) == (200, 105, 422)
+    async with db.transaction() as session:
+        line = (await statement(session, me.user_id, "USD")).rows[0]
+        assert (await paid_in(session, {me.user_id: 0}, "USD"))[me.user_id].amount == 100
+    assert (line.reason, line.note) == ("gift", "First order")

@@ -23,7 +23,7 @@ from smmpanel.kernel.ids import random_text
 from smmpanel.kernel.live import tell
 from smmpanel.kernel.money import LIMIT, Money
 from smmpanel.kernel.panel import Panel
-from smmpanel.ledger import adjust_by_staff, balance_of
+from smmpanel.ledger import AdjustmentKind, adjust_by_staff, balance_of
 from smmpanel.ledger.adjusting import REASON_LENGTH_MAX
 from smmpanel.reports.users.finding import count_users, find_users
 from smmpanel.reports.users.reading import facts_of
@@ -65,6 +65,10 @@ class BalanceChange(BaseModel):
     operation: Literal["add", "subtract"] | None = None
     reason: Annotated[CleanText, Field(min_length=1, max_length=REASON_LENGTH_MAX)] = Field(
         description="Stands in the statement and in the audit log."
+    )
+    kind: AdjustmentKind = Field(
+        AdjustmentKind.PLAIN,
+        description="What the statement calls it. A `gift` is not paid in and brings no commission; the others are.",
     )
     key: Key | None = Field(None, description="The same as the header `Idempotency-Key`.")
 
@@ -169,7 +173,7 @@ async def change_balance(
     amount = Money(_signed(form), panel.currency)
     # Keys are the caller's own: two who count theirs from one do not meet.
     is_new = await adjust_by_staff(
-        session, viewer, user_id, amount, reason=form.reason, key=f"json:{viewer.user_id}:{once}"
+        session, viewer, user_id, amount, reason=form.reason, key=f"json:{viewer.user_id}:{once}", kind=form.kind
     )
     if is_new:
         await tell(session, "balance", [user_id])

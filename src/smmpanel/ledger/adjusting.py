@@ -34,6 +34,12 @@ class AdjustmentKind(StrEnum):
     """Puts right what was booked wrongly: counts as what was paid in does."""
 
 
+KIND_WORDS: Mapping[AdjustmentKind, str] = {
+    AdjustmentKind.PAYMENT: marked("Payment recorded by hand"),
+    AdjustmentKind.GIFT: marked("Gift"),
+    AdjustmentKind.CORRECTION: marked("Correction"),
+}
+"""What people choose from."""
 _POSTED_AS: Mapping[AdjustmentKind, tuple[Reason, AccountKind]] = {
     AdjustmentKind.PLAIN: (Reason.ADJUSTMENT, AccountKind.ADJUSTMENTS),
     AdjustmentKind.PAYMENT: (Reason.PAYMENT_BY_STAFF, AccountKind.ADJUSTMENTS),

@@ -1,7 +1,7 @@
 """Commands about people: admins, users, their money and their API keys."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -173,6 +173,10 @@ def credit(
     reason: Reason,
     key: Annotated[str | None, typer.Option(help="A name for this movement: the same one is never done twice.")] = None,
     *,
+    kind: Annotated[
+        Literal["adjustment", "payment", "gift", "correction"],
+        typer.Option(help="What the statement calls it; a gift does not count as paid in."),
+    ] = "adjustment",
     as_json: AsJson = False,
 ) -> None:
     """Put money into a user's wallet, or take it out. It is written to the ledger and to the audit log."""
@@ -180,7 +184,7 @@ def credit(
     from smmpanel.accounts.finding import user_named
     from smmpanel.kernel.ids import random_text
     from smmpanel.kernel.money import Money, parse_amount
-    from smmpanel.ledger import adjust_by_staff, balance_of
+    from smmpanel.ledger import AdjustmentKind, adjust_by_staff, balance_of
 
     change = parse_amount(amount)
     given = key or f"cli:{random_text(16)}"
@@ -189,7 +193,9 @@ def credit(
         async with panel.db.transaction() as session:
             user = await user_named(session, name)
             money = Money(change, panel.currency)
-            is_done = await adjust_by_staff(session, Actor.cli(), user.id, money, reason=reason, key=given)
+            is_done = await adjust_by_staff(
+                session, Actor.cli(), user.id, money, reason=reason, key=given, kind=AdjustmentKind(kind)
+            )
             balance = await balance_of(session, user.id, panel.currency)
             return {
                 "user": user.username,

@@ -20,7 +20,7 @@ from smmpanel.kernel.errors import ConflictError, InvalidInputError, NotFoundErr
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.live import tell
 from smmpanel.kernel.money import Money
-from smmpanel.ledger import InsufficientFundsError, KeyReusedError, adjust_by_staff
+from smmpanel.ledger import AdjustmentKind, InsufficientFundsError, KeyReusedError, adjust_by_staff
 from smmpanel.reports.users.list_page import WAY, Looking
 from smmpanel.reports.users.user_page import KEY_LENGTH, Typed, user_page
 from smmpanel.web.amounts import amount_typed
@@ -49,6 +49,7 @@ SENT_BEFORE = marked("This form was sent before, with something else in it. Chec
 WRONG: Mapping[tuple[str, str], str] = {
     ("balance", "amount"): marked("Enter an amount other than zero, with six decimals at most."),
     ("balance", "reason"): NO_REASON,
+    ("balance", "kind"): marked("Say what kind of money it is."),
     ("discount", "percent"): marked("Enter a percentage from 0 to 100."),
     ("commission", "percent"): WRONG_PERCENT,
     ("rate", "rate"): marked("Enter an amount, zero or more, with six decimals at most."),
@@ -111,10 +112,10 @@ async def change_balance(desk: OneDesk) -> Response:
     session = desk.session
     try:
         amount = Money(_amount_in(desk.request, form, "amount"), desk.panel.currency)
-        reason = form.get("reason", "")
+        reason, kind = form.get("reason", ""), _kind_in(form)
         async with session.begin_nested():
             is_done = await adjust_by_staff(
-                session, desk.viewer, desk.user_id, amount, reason=reason, key=f"staff:{key}"
+                session, desk.viewer, desk.user_id, amount, reason=reason, key=f"staff:{key}", kind=kind
             )
     except (InvalidInputError, KeyReusedError, InsufficientFundsError) as error:
         return await desk.again("balance", form, error)
@@ -219,6 +220,14 @@ def _amount_in(request: Request, form: Mapping[str, str], field: str) -> Decimal
     if amount is None:
         raise InvalidInputError(field=field, reason=NEEDED)
     return amount
+
+
+def _kind_in(form: Mapping[str, str]) -> AdjustmentKind:
+    # A form without the choice, of a script, books what nobody said more of.
+    chosen = form.get("kind") or AdjustmentKind.PLAIN.value
+    if chosen not in list(AdjustmentKind):
+        raise InvalidInputError(field="kind", reason=NEEDED)
+    return AdjustmentKind(chosen)
 
 
 def _chosen(form: Mapping[str, str]) -> int:

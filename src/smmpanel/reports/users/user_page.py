@@ -25,6 +25,8 @@ from smmpanel.kernel.errors import ForbiddenError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
 from smmpanel.kernel.panel import Panel
+from smmpanel.ledger import AdjustmentKind
+from smmpanel.ledger.adjusting import KIND_WORDS
 from smmpanel.ledger.pages import REASONS
 from smmpanel.reports.users.list_page import WAY, Looking
 from smmpanel.reports.users.reading import ORDERS_LOOKED_AT, UserFacts, facts_of
@@ -118,6 +120,7 @@ class UserPage:
     change_names: Mapping[str, str] = field(default_factory=lambda: CHANGE_NAMES)
     deed_names: Mapping[str, str] = field(default_factory=lambda: DEED_NAMES)
     reasons: Mapping[str, str] = field(default_factory=lambda: REASONS)
+    kinds: Mapping[AdjustmentKind, str] = field(default_factory=lambda: KIND_WORDS)
     decimal: type[Decimal] = Decimal
     """Amounts in the audit log are text."""
 
