@@ -315,6 +315,7 @@ async def serve(settings: Settings, url: str, *, reuse_port: bool = False) -> No
     listening = listen(settings.host, settings.port, reuse_port=reuse_port)
     async with open_panel(settings, url) as panel:
         front = build_app(panel)
+        await front.app.state.customs.read(panel)
         await run_server(front, listening, stopping=front.app.state.live.stop)
 
 

@@ -1,11 +1,13 @@
 """The panel's own language and time zone, for requests that no page is drawn for: read again every now and then."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import text
 from starlette.requests import Request
 
+from smmpanel.kernel.panel import Panel
 from smmpanel.web.transactions import panel_of
 
 KEPT_SECONDS = 30.0
@@ -20,22 +22,27 @@ class Customs:
     languages: list[str] | None = None
     time_zone: str = "UTC"
     read_at: float | None = None
+    clock: Callable[[], float] = time.monotonic
 
-    def is_stale(self, now: float) -> bool:
+    async def read(self, panel: Panel) -> None:
+        """Read them anew. A process does so before it answers anybody, so that even what is not there is said so rightly."""
+        async with panel.db.reading() as session:
+            found = {row.name: row.value for row in await session.execute(_READ)}
+        self.language, self.languages = found.get("language"), found.get("languages")
+        self.time_zone, self.read_at = found.get("time_zone") or "UTC", self.clock()
+
+    @property
+    def is_stale(self) -> bool:
         """Whether they are to be read again."""
-        return self.read_at is None or now - self.read_at >= KEPT_SECONDS
+        return self.read_at is None or self.clock() - self.read_at >= KEPT_SECONDS
 
 
 async def keep_customs(request: Request) -> None:
     """Have answers to this request speak the panel's language to whoever named none. For all routes of the JSON API."""
     customs = request.app.state.customs
     assert isinstance(customs, Customs)
-    now = time.monotonic()
-    if customs.is_stale(now):
-        async with panel_of(request).db.reading() as session:
-            read = {row.name: row.value for row in await session.execute(_READ)}
-        customs.language, customs.languages = read.get("language"), read.get("languages")
-        customs.time_zone, customs.read_at = read.get("time_zone") or "UTC", now
+    if customs.is_stale:
+        await customs.read(panel_of(request))
     request.state.panel_language = customs.language
     request.state.panel_languages = customs.languages
     request.state.panel_time_zone = customs.time_zone
