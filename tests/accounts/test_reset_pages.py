@@ -10,11 +10,13 @@ import pytest
 from sqlalchemy import func, select, text
 
 from smmpanel.accounts.access import Actor
+from smmpanel.accounts.api_keys import issue_key
 from smmpanel.accounts.finding import locked_user
 from smmpanel.accounts.mailed_tokens import LIFETIMES, LinkWorthlessError, Purpose, mint_token
-from smmpanel.accounts.models import AuditEntry, LoginSession, MailedToken, User
+from smmpanel.accounts.models import ApiKey, AuditEntry, LoginSession, MailedToken, User
 from smmpanel.accounts.resetting import TO_LIMIT, find_account, reset_password
 from smmpanel.accounts.sessions import open_session
+from smmpanel.accounts.sign_in_models import OutsideIdentity, Passkey, SecondFactor
 from smmpanel.accounts.signing_in import ACCOUNT_LIMIT, Origin, WrongPasswordError, sign_in
 from smmpanel.accounts.signing_up import register
 from smmpanel.accounts.suspending import suspend_user
@@ -289,3 +291,29 @@ async def test_the_pages_speak_the_readers_language(*, browser, mai, panel, lang
         assert f'<html lang="{language}"' in shown.text
         for english in ("Forgot your password", "New password", "Confirm address", "Ask for a new link"):
             assert english not in shown.text
+
+
+@pytest.mark.parametrize("confirmed", [True, False], ids=["confirmed before", "first proof"])
+async def test_who_first_proves_the_address_finds_no_other_way_in_left_by_somebody_else(
+    mailing, browser, mai, confirmed
+):
+    async with mailing.db.transaction() as session:
+        user = await locked_user(session, mai.id)
+        user.email_verified_at = mailing.clock() if confirmed else None
+        await issue_key(session, mailing.vault, user, "theirs", (), None, actor=Actor.cli())
+        issuer = {"issuer": "https://issuer.example", "subject": "thief", "linked_at": mailing.clock()}
+        session.add(OutsideIdentity(user_id=mai.id, **issuer))
+        key = {"user_handle": b"h", "credential_id": b"c", "public_key": b"k", "sign_count": 0, "name": "theirs"}
+        session.add(Passkey(user_id=mai.id, created_at=mailing.clock(), **key))
+        session.add(SecondFactor(user_id=mai.id, secret=mailing.vault.seal("JBSWY3DPEHPK3PXP")))
+
+    done = await post(browser, await link(mailing, mai), password=NEW, again=NEW)
+
+    assert done.status_code == 303
+    async with mailing.db.transaction() as session:
+        left = [
+            await session.scalar(select(func.count()).select_from(row))
+            for row in (OutsideIdentity, Passkey, SecondFactor)
+        ]
+        keys = await session.scalar(select(func.count()).select_from(ApiKey).where(ApiKey.revoked_at.is_(None)))
+    assert [*left, keys] == [int(confirmed)] * 4

@@ -299,7 +299,7 @@ async def test_the_form_can_be_read_aloud_and_runs_under_the_strict_policy(brows
 async def test_static_files_are_ours_and_kept_for_good(browser):
     shown = (await browser.get("/sign-in")).text
     addresses = re.findall(r'<(?:link|script) [^>]*(?:href|src)="([^"]+)"', shown)
-    assert len(addresses) == 5
+    assert len(addresses) == 6
     for address in addresses:
         assert re.fullmatch(r"/static/[a-z-]+\.[0-9a-f]{12}\.(css|svg|js|woff2)", address)
         answer = await browser.get(address)
