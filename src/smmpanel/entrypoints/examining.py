@@ -20,7 +20,7 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.queue_state import queue_state
 from smmpanel.kernel.settings import Settings
 from smmpanel.notifications import AlertLevel, open_alerts
-from smmpanel.notifications.mail_folder import FOLDER
+from smmpanel.notifications.handing_over import FOLDER
 from smmpanel.notifications.mail_line import MailLineError, mail_line
 from smmpanel.notifications.sending import mails_waiting
 from smmpanel.providers.health import health_of

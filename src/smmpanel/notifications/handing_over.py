@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
+FOLDER = "mails"
+"""Where mails lie in the panel's home that are kept in place of being sent."""
+KEPT = "kept in the folder of mails"
+"""What is said of those."""
+
 
 @dataclass(frozen=True, slots=True)
 class Handed:

@@ -16,11 +16,9 @@ from pathlib import Path
 
 from smmpanel.kernel.settings import Settings
 from smmpanel.notifications.composing import Letter
-from smmpanel.notifications.handing_over import Handed
+from smmpanel.notifications.handing_over import FOLDER, KEPT, Handed
 from smmpanel.notifications.letters import message_of
 
-FOLDER = "mails"
-KEPT = "kept in the folder of mails"
 SENDER = "panel@panel.invalid"
 """What mails come from, if no address is set."""
 

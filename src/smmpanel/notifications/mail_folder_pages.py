@@ -24,7 +24,7 @@ from smmpanel.accounts.states import Role
 from smmpanel.kernel.errors import NotFoundError
 from smmpanel.kernel.paging import Paged, key_from, paged
 from smmpanel.kernel.panel import Panel
-from smmpanel.notifications.mail_folder import FOLDER, KEPT, read_kept
+from smmpanel.notifications.handing_over import FOLDER, KEPT
 from smmpanel.notifications.models import Mail, MailState
 from smmpanel.web.inputs import CleanText, RowId
 from smmpanel.web.pages import page
@@ -84,6 +84,9 @@ async def show_mail(
 ) -> Response:
     """Show one mail, with the ways that it opens."""
     _refuse_elsewhere(panel)
+    # Loaded only where mails are kept: no other process need carry what reads them.
+    from smmpanel.notifications.mail_folder import read_kept
+
     rows = (await _kept(session, viewer, mail_id=mail_id)).rows
     kept = await asyncio.to_thread(read_kept, panel.settings, mail_id) if rows else None
     if kept is None:
