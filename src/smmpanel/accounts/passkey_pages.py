@@ -33,7 +33,7 @@ from smmpanel.accounts.second_step_pages import begin_again
 from smmpanel.accounts.sign_in_models import Passkey
 from smmpanel.accounts.signing_in import count_step
 from smmpanel.accounts.states import AccountBannedError, AccountSuspendedError
-from smmpanel.accounts.steps import StepKind, StepOverError, look_at_step
+from smmpanel.accounts.steps import StepKind, StepOverError, look_at_step, take_step
 from smmpanel.accounts.throttling import TooManyAttemptsError
 from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.i18n import marked
@@ -91,15 +91,15 @@ async def ask_new(request: Request, panel: CurrentPanel, viewer: CurrentViewer) 
 
 
 @members.post(PATH)
-async def add(request: Request, panel: CurrentPanel, viewer: CurrentViewer, session: Session) -> Response:
+async def add(request: Request, panel: CurrentPanel, viewer: CurrentViewer) -> Response:
     """Keep the key that a device made."""
-    answer = (await read_form(request)).get("credential", "")
+    answer, now = (await read_form(request)).get("credential", ""), panel.clock()
     token = step_cookie(request, StepKind.NEW_PASSKEY)
     try:
-        async with session.begin_nested():
-            name = await add_passkey(
-                session, panel.vault, viewer, _place(request), token=token, answer=answer, now=panel.clock()
-            )
+        async with panel.db.transaction() as session:
+            step = await take_step(session, panel.vault, StepKind.NEW_PASSKEY, token, now=now)
+        async with panel.db.transaction() as session:
+            name = await add_passkey(session, viewer, _place(request), step, answer, now=now)
     except (PasskeyRefusedError, StepOverError) as wrong:
         return with_toast(see_other(PATH), Toast(failure_of(request, wrong).message, kind="is-bad"))
     return with_toast(see_other(PATH), Toast(say(request, ADDED), name))

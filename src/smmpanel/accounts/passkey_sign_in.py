@@ -34,7 +34,10 @@ async def sign_in_by_passkey(
     """
     tried = await count_address_try(db, origin.ip, now=now)
     async with db.transaction() as session:
-        proven = await take_answer(session, vault, place, token=token, answer=answer, now=now)
+        # Over before the answer is looked at: whatever it is, there is no second one.
+        step = await take_step(session, vault, StepKind.PASSKEY, token, now=now)
+    async with db.transaction() as session:
+        proven = await take_answer(session, place, step, answer, now=now)
         if second_token is None and not proven.is_verified:
             raise PasskeyRefusedError
         if second_token is not None:

@@ -20,7 +20,7 @@ from smmpanel.accounts.access import Viewer
 from smmpanel.accounts.audit import audit
 from smmpanel.accounts.finding import locked_user
 from smmpanel.accounts.sign_in_models import Passkey
-from smmpanel.accounts.steps import StepKind, begin_step, take_step
+from smmpanel.accounts.steps import Step, StepKind, begin_step
 from smmpanel.kernel.crypto import Vault
 from smmpanel.kernel.errors import ConflictError, NotFoundError, PanelError
 
@@ -108,13 +108,15 @@ async def ask_for_new(
 
 
 async def add_passkey(
-    session: AsyncSession, vault: Vault, viewer: Viewer, place: Place, *, token: str | None, answer: str, now: datetime
+    session: AsyncSession, viewer: Viewer, place: Place, step: Step, answer: str, *, now: datetime
 ) -> str:
-    """Keep the key that a device made; returns its name. Raises `StepOverError` or `PasskeyRefusedError`."""
+    """Keep the key that a device made; returns its name. The step is over already, so that it is good for one answer.
+
+    Raises `PasskeyRefusedError`.
+    """
     from webauthn import verify_registration_response
 
     viewer.require_own_sign_in()
-    step = await take_step(session, vault, StepKind.NEW_PASSKEY, token, now=now)
     if step.user_id != viewer.user_id:
         raise PasskeyRefusedError
     credential = _read(answer)
@@ -201,16 +203,13 @@ async def ask_for_known(
     return Asked(options_to_json(options), token)
 
 
-async def take_answer(
-    session: AsyncSession, vault: Vault, place: Place, *, token: str | None, answer: str, now: datetime
-) -> Proven:
-    """Check what a device answered, lock the user and move the counter on. Raises `StepOverError` or `PasskeyRefusedError`.
+async def take_answer(session: AsyncSession, place: Place, step: Step, answer: str, *, now: datetime) -> Proven:
+    """Check what a device answered, lock the user and move the counter on. Raises `PasskeyRefusedError`.
 
-    Whether the user may come in, and whether this was asked of them, is for the caller to see.
+    The step is over already, so that it is good for one answer. Whether the user may come in is for the caller to see.
     """
     from webauthn import verify_authentication_response
 
-    step = await take_step(session, vault, StepKind.PASSKEY, token, now=now)
     credential = _read(answer)
     row = await _answering(session, credential)
     if row is None or (step.user_id is not None and row.user_id != step.user_id):
