@@ -8,6 +8,7 @@ from orders.customer_pages import browser_of, fill_shelf, status_of
 from smmpanel.accounts.access import Permission
 from smmpanel.orders.dripping import start_runs
 from smmpanel.orders.models import RefillState
+from smmpanel.orders.noting import keep_note
 from smmpanel.orders.refills import set_refill
 
 
@@ -46,6 +47,15 @@ async def test_the_page_tells_progress_charge_and_history(browser, shelf):
     assert 'rel="noopener noreferrer nofollow"' in shown
     assert "leads to instagram.com" in shown
     assert "Only completed orders have a refill" in shown
+
+
+async def test_what_its_owner_wrote_down_is_in_the_history(panel, browser, shelf):
+    async with panel.db.transaction() as session:
+        await keep_note(session, shelf.pending, "<b>for May</b>")
+
+    for lang, words in (("en", "Your note"), ("vi", "Ghi chú của bạn"), ("id", "Catatan Anda")):
+        shown = (await browser.get(f"/orders/{shelf.pending}?lang={lang}")).text
+        assert f"{words}: &lt;b&gt;for May&lt;/b&gt;" in shown
 
 
 async def test_nothing_of_providers_and_cost_is_told(panel, browser, shelf):
