@@ -201,6 +201,16 @@ async def test_any_method_by_the_other_path(till: Till, me: Caller) -> None:
         assert "amount" in json.dumps(refused.json()["fields"])
 
 
+async def test_a_repeated_call_is_the_same_deposit(till: Till, me: Caller) -> None:
+    told = []
+    for key in ("one", "one", "two"):
+        made = await me.call(
+            "POST", "/api/payment/sepay/create", json={"amount": 50000}, headers={"idempotency-key": key}
+        )
+        told.append(made.json()["transaction_id"])
+    assert told[0] == told[1] != told[2]
+
+
 async def test_ones_own_deposits_only(till: Till, http: httpx.AsyncClient, me: Caller) -> None:
     deposit = await till.open()
     public = till.panel.public_ids.uuid_of("deposit", deposit.id)

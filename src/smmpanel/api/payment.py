@@ -11,6 +11,7 @@ from smmpanel.accounts.access import Viewer
 from smmpanel.accounts.current import CurrentViewer
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
+from smmpanel.api.idempotency import KeyHeader, one_key
 from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, Limit, Page, Pagination, skipped
 from smmpanel.api.times import LocalTime, local_time, maybe_local_time
 from smmpanel.kernel.errors import NotFoundError
@@ -159,11 +160,13 @@ async def methods(session: Session, viewer: CurrentViewer) -> Methods:  # noqa: 
 
 
 @router.post("/sepay/create", summary="Pay in by bank transfer", responses=errors(401, 403, 409, 422, 429))
-async def create_sepay(request: Request, panel: CurrentPanel, viewer: CurrentViewer, form: NewPayment) -> SepayPayment:
+async def create_sepay(
+    request: Request, panel: CurrentPanel, viewer: CurrentViewer, form: NewPayment, key: KeyHeader = None
+) -> SepayPayment:
     """Begin a deposit by bank transfer: the bank account, the text of the transfer, and a QR code that holds both."""
     async with panel.db.transaction() as session:
         method = await offered_method(session, gateway=SEPAY)
-    made = await open_deposit(panel, NewDeposit(viewer.user_id, method.id, form.amount, form.key))
+    made = await open_deposit(panel, NewDeposit(viewer.user_id, method.id, form.amount, one_key(key, form.key)))
     details = transfer_details(made)
     assert details is not None
     return SepayPayment(
@@ -175,11 +178,13 @@ async def create_sepay(request: Request, panel: CurrentPanel, viewer: CurrentVie
 
 
 @router.post("/deposit", summary="Pay in", responses=errors(401, 403, 409, 422, 429))
-async def create(request: Request, panel: CurrentPanel, viewer: CurrentViewer, form: NewDepositForm) -> Begun:
+async def create(
+    request: Request, panel: CurrentPanel, viewer: CurrentViewer, form: NewDepositForm, key: KeyHeader = None
+) -> Begun:
     """Begin a deposit by any method that is offered."""
     async with panel.db.transaction() as session:
         method = await offered_method(session, method_id=form.method_id)
-    made = await open_deposit(panel, NewDeposit(viewer.user_id, method.id, form.amount, form.key))
+    made = await open_deposit(panel, NewDeposit(viewer.user_id, method.id, form.amount, one_key(key, form.key)))
     details = transfer_details(made)
     return Begun(
         transaction_id=panel.public_ids.uuid_of("deposit", made.id),
