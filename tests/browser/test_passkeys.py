@@ -1,7 +1,8 @@
 """Passkeys with a real browser and an authenticator of its own: made, signed in with, taken as the second proof, refused."""
 
+import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
 import httpx
@@ -10,9 +11,13 @@ from sqlalchemy import select, update
 
 from accounts.visitors import Moving, set_up
 from browser.looking import axe
+from smmpanel.accounts.entering import Origin
 from smmpanel.accounts.models import LoginHistory
+from smmpanel.accounts.passkey_sign_in import sign_in_by_passkey
+from smmpanel.accounts.passkeys import PasskeyRefusedError, Place
 from smmpanel.accounts.sign_in_models import Passkey
 from smmpanel.accounts.signing_up import register
+from smmpanel.accounts.steps import StepOverError
 
 PASSWORD = "correct horse battery"
 
@@ -82,6 +87,38 @@ async def test_somebody_adds_one_and_signs_in_with_it(visit, db, local, somebody
     assert asked.status_code == 200
     assert tried.headers["location"] == "/sign-in"
     assert "smmpanel_session" not in thief.cookies
+
+
+async def test_an_answer_for_another_site_is_refused_and_its_challenge_is_over(
+    visit, complaints, panel, local, somebody
+):
+    user = await somebody("key.phished")
+    page = await visit("/account/security/passkeys", user, at=local)
+    await with_device(page)
+    await add_key(page, "Phished")
+    await page.context.clear_cookies()
+    await page.goto("/sign-in")
+    complaints.expect("ERR_FAILED")
+    sent = asyncio.get_running_loop().create_future()
+
+    async def keep(route):
+        sent.set_result(route.request.post_data)
+        await route.abort()
+
+    await page.route("**/sign-in/passkey", keep)
+    await page.get_by_role("button", name="Sign in with a passkey").click()
+    answer = parse_qs(await asyncio.wait_for(sent, 30))["credential"][0]
+    [token] = [one["value"] for one in await page.context.cookies() if one["name"] == "smmpanel_step_passkey"]
+
+    async def enter(place):
+        asked = {"token": token, "second_token": None, "answer": answer, "origin": Origin("203.0.113.7")}
+        lifetime = {"lifetime": timedelta(days=1), "now": panel.clock()}
+        return await sign_in_by_passkey(panel.db, panel.vault, place, **asked, **lifetime)
+
+    with pytest.raises(PasskeyRefusedError):
+        await enter(Place("https://evil.example", "evil.example"))
+    with pytest.raises(StepOverError):
+        await enter(Place(local.address, "localhost"))
 
 
 async def test_a_key_whose_counter_stands_still_is_refused(visit, db, local, somebody):
