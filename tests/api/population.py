@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy import update
 
-from making import make_provider, make_service, make_user, move, place
+from making import make_provider, make_service, make_user, place
 from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.api_keys import issue_key
 from smmpanel.accounts.models import User
@@ -14,7 +14,6 @@ from smmpanel.accounts.sessions import access_token, open_session
 from smmpanel.accounts.states import AccountState, Role
 from smmpanel.catalog.stock import add_stock
 from smmpanel.kernel.panel import Panel
-from smmpanel.orders.models import OrderStatus
 from smmpanel.payments.methods import MethodTerms, add_method, enable_method
 from smmpanel.payments.opening import NewDeposit, open_deposit
 
@@ -34,6 +33,7 @@ class Population:
     headers: dict[str, dict[str, str]]
     service: int
     order: int
+    second: int
     drip: int
     stock: int
     by_hand: int
@@ -96,16 +96,18 @@ async def populate(panel: Panel) -> Population:
         by_hand = await make_service(session, mode="manual", rate="2")
         link = f"https://www.instagram.com/{MARK}"
         order = await place(session, made[OWNER], service, now=now, link=link)
+        second = await place(session, made[OWNER], service, now=now, link=f"{link}/5")
         drip = await place(session, made[OWNER], service, now=now, link=f"{link}/2", runs=5, interval=60)
         stock = await place(session, made[OWNER], goods, now=now, link=f"{link}/4", quantity=1)
         manual = await place(session, made[OWNER], by_hand, now=now, link=f"{link}/3")
-        await move(session, manual, OrderStatus.IN_PROGRESS, now=now)
         terms = MethodTerms(name="Bank", currency="USD", minimum=Decimal(1), options=BANK)
         method = await add_method(session, panel, "manual", terms, actor=Actor.cli(), secrets={})
         await enable_method(session, panel, method.id, actor=Actor.cli())
     deposit = await open_deposit(panel, NewDeposit(made[OWNER], method.id, Decimal(50)))
     victim = made.pop("victim")
-    people = Population(panel, made, {STRANGER: {}}, service, order, drip, stock, manual, deposit.id, method.id, victim)
+    people = Population(
+        panel, made, {STRANGER: {}}, service, order, second, drip, stock, manual, deposit.id, method.id, victim
+    )
     people.spare_session, people.spare_key = await people.sign_in(OWNER), await people.new_key()
     for name in made:
         await people.sign_in(name)
