@@ -166,7 +166,7 @@ async def create_sepay(
     """Begin a deposit by bank transfer: the bank account, the text of the transfer, and a QR code that holds both."""
     async with panel.db.transaction() as session:
         method = await offered_method(session, gateway=SEPAY)
-    made = await open_deposit(panel, NewDeposit(viewer.user_id, method.id, form.amount, one_key(key, form.key)))
+    made = await open_deposit(panel, NewDeposit(viewer.user_id, method.id, form.amount, one_key(key, form.key) or None))
     details = transfer_details(made)
     assert details is not None
     return SepayPayment(
@@ -184,7 +184,7 @@ async def create(
     """Begin a deposit by any method that is offered."""
     async with panel.db.transaction() as session:
         method = await offered_method(session, method_id=form.method_id)
-    made = await open_deposit(panel, NewDeposit(viewer.user_id, method.id, form.amount, one_key(key, form.key)))
+    made = await open_deposit(panel, NewDeposit(viewer.user_id, method.id, form.amount, one_key(key, form.key) or None))
     details = transfer_details(made)
     return Begun(
         transaction_id=panel.public_ids.uuid_of("deposit", made.id),
