@@ -9,6 +9,7 @@ DEPTH_MAX = 8
 _BY_NAME: Mapping[str, Any] = {
     "access_token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMDQyIn0.c2lnbmF0dXJl",
     "account_number": "123456789",
+    "after": "MTA0Mg",
     "amount": 100000,
     "answer": "accepted",
     "average_time": "2 hours",

@@ -88,7 +88,7 @@ def _body(body: Mapping[str, Any], schemas: Mapping[str, Any]) -> Iterator[str]:
         yield f"Body{optional}: {body.get('description', 'JSON.')}\n"
         return
     yield f"| Body{optional} | | |\n| --- | --- | --- |"
-    for name, field in fields.items():
+    for name, field in sorted(fields.items(), key=lambda one: one[0] not in needed):
         said = _needed(field.get("description", ""), field, required=name in needed)
         yield _row(f"`{name}`", _taken(field, schemas), said)
     yield ""
