@@ -21,7 +21,12 @@ from smmpanel.notifications.models import Alert, AlertLevel
 log = get_logger()
 
 BOOKS_DIFFER = "books_differ"
-_CLEARED_BY = {"provider": Permission.PROVIDERS_EDIT, "order": Permission.ORDERS_EDIT}
+_CLEARED_BY = {
+    "provider": Permission.PROVIDERS_EDIT,
+    "order": Permission.ORDERS_EDIT,
+    "gateway": Permission.GATEWAYS_EDIT,
+    "event": Permission.DEPOSITS_SETTLE,
+}
 """Who may say that an alert is over, by what it is about; of everything else, whoever may change settings."""
 
 
