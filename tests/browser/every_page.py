@@ -66,6 +66,7 @@ EVERY_PAGE = (
     Shown("staff-referral-terms", "/staff/referrals?show=terms", ADMIN),
     Shown("staff-vouchers", "/staff/vouchers", ADMIN),
     Shown("staff-bonuses", "/staff/bonuses", ADMIN),
+    Shown("staff-coupons", "/staff/coupons", ADMIN),
     Shown("staff-books", "/staff/books", ADMIN),
     Shown("staff-transfer", "/staff/books", ADMIN, first_link="a[data-row-link]"),
     Shown("staff-audit", "/staff/audit", ADMIN),

@@ -120,6 +120,7 @@ IDS = {
     "deposit_id": "SELECT min(id) FROM deposits WHERE user_id = %(user)s",
     "receipt_id": "SELECT min(id) FROM payment_receipts WHERE state = 'review'",
     "method_id": "SELECT max(id) FROM payment_methods",
+    "batch_id": "SELECT min(id) FROM voucher_batches",
     "tier_id": "SELECT max(id) FROM tiers",
     "transfer_id": "SELECT max(id) FROM ledger_transfers",
 }

@@ -96,3 +96,12 @@ INSERT INTO passkeys (user_id, user_handle, credential_id, public_key, sign_coun
 SELECT %(user)s, 'handle', decode(md5('passkey' || i), 'hex'), 'key', 1, 'Laptop ' || i, now() FROM numbers WHERE i <= 20;
 INSERT INTO outside_identities (user_id, issuer, subject, email, linked_at)
 SELECT %(user)s, 'https://issuer.example', 'subject' || i, 'mai@example.com', now() FROM numbers WHERE i <= 20;
+INSERT INTO voucher_batches (key, name, amount, currency, codes, uses_each, used, made_by)
+SELECT 'key' || i, 'Batch ' || i, 5, 'USD', 1000, 1, CASE WHEN i = 1 THEN %(n)s ELSE 0 END, %(owner)s FROM numbers;
+INSERT INTO vouchers (batch_id, code_hash, ending, uses)
+SELECT (SELECT min(id) FROM voucher_batches), decode(md5('voucher' || i), 'hex'), 'W3ZC', 1 FROM numbers;
+INSERT INTO voucher_redemptions (batch_id, voucher_id, user_id, amount, redeemed_at)
+SELECT batch_id, id, %(user)s, 5, now() FROM vouchers;
+INSERT INTO bonus_rules (method_id, threshold, percent, maximum, starts_at)
+SELECT (SELECT max(id) FROM payment_methods), i, 1, 100, now() FROM numbers WHERE i <= 50;
+INSERT INTO coupons (code, percent, max_uses, uses) SELECT 'SPRING' || i, 10, 100, 1 FROM numbers;

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from smmpanel.orders.coupons import CODE_MAX
 from smmpanel.orders.drafting import KEY_LENGTH_MAX
 from smmpanel.orders.noting import NOTE_MAX
 from smmpanel.web.inputs import CleanText, RowId
@@ -74,6 +75,9 @@ class NewOrderForm(OrderFields):
     service_id: RowId
     note: Annotated[CleanText, Field(max_length=NOTE_MAX)] | None = Field(
         None, description="Kept with the order, for its owner and staff.", examples=["Optional note"]
+    )
+    coupon: Annotated[CleanText, Field(max_length=CODE_MAX)] | None = Field(
+        None, description="A coupon's code: it takes something off the price.", examples=["SPRING10"]
     )
     key: Key | None = Field(
         None, description="Made by the client. The same key and content is the same order; with other content an error."

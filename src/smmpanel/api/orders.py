@@ -123,7 +123,8 @@ async def place(
     key: KeyHeader = None,
 ) -> Placed:
     """Place an order and pay for it from the balance. Which fields it needs is told by the service's type."""
-    order = NewOrder(viewer.user_id, form.service_id, form.raw(), one_key(key, form.key))
+    once, coupon = one_key(key, form.key), (form.coupon or "").strip()
+    order = NewOrder(viewer.user_id, form.service_id, form.raw(), once, coupon=coupon)
     return await place_for(request, panel, session, viewer, order, note=form.note)
 
 

@@ -13,6 +13,7 @@ import smmpanel.kernel.job_errors
 import smmpanel.kernel.options
 import smmpanel.ledger.models
 import smmpanel.notifications.models
+import smmpanel.orders.coupon_models
 import smmpanel.orders.models
 import smmpanel.payments.bonus_models
 import smmpanel.payments.models

@@ -67,6 +67,7 @@ from smmpanel.entrypoints.running import run_process
 from smmpanel.entrypoints.shell import read_shell
 from smmpanel.growth import (
     bonus_staff,
+    coupon_staff,
     referral_pages,
     referral_staff,
     tier_pages,
@@ -134,6 +135,7 @@ ROUTERS = (
     voucher_pages.router,
     voucher_staff.router,
     bonus_staff.router,
+    coupon_staff.router,
     profile_pages.router,
     security_pages.router,
     second_factor_pages.router,

@@ -57,11 +57,23 @@ class NewOrder:
     api_key_id: int | None = None
     daily_cap: Decimal | None = None
     """What this API key may spend in one day (UTC)."""
+    coupon: str = ""
+    """The code of a coupon, as it was typed."""
 
     def content_hash(self) -> bytes:
         """Return what the key stands for: the service and every field that was sent."""
         parts = [str(self.service_id), *(f"{name}\x1f{text}" for name, text in sorted(self.raw.items()))]
+        if self.coupon:
+            parts.append(f"coupon\x1f{self.coupon}")
         return sha256("\x1e".join(parts).encode("utf-8", "surrogatepass")).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Off:
+    """What a coupon took off."""
+
+    coupon_id: int
+    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,8 @@ class Draft:
     route: Route | None
     guard_key: str | None
     terms: dict[str, Any] = field(repr=False)
+    off: Off | None = None
+    """Taken off the charge already."""
 
 
 def check_key(order: NewOrder) -> None:

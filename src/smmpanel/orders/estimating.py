@@ -22,7 +22,7 @@ from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.money import Money
 from smmpanel.ledger import InsufficientFundsError, balance_of
 from smmpanel.orders.drafting import Draft, NewOrder, ServiceUnknownError, draft
-from smmpanel.orders.placing import place_orders
+from smmpanel.orders.placing import Placed, place_orders
 
 STAND_IN_LINES_MAX = 10_000
 _PRICE_FIELDS = frozenset({"quantity", "max", "posts", "old_posts", "runs"})
@@ -40,6 +40,8 @@ class Estimate:
     undiscounted: Decimal | None
     """What the quantity would cost at the list's rate."""
     charge: Decimal | None
+    coupon_off: Decimal | None
+    """What its coupon takes off, which is not in the charge any more; `None` without one that counts."""
     faults: Mapping[str, OrderFieldError]
     """What is wrong, by field, in the order of the form."""
     refusal: PanelError | None
@@ -72,9 +74,11 @@ async def estimate(session: AsyncSession, order: NewOrder, *, currency: str, now
         one = None
     basis = SERVICE_TYPES[terms.type].basis
     balance = (await balance_of(session, order.user_id, currency)).amount
+    due = None if one is None else one.charge
     if one is not None and not faults:
         answer = (await place_orders(session, [order], currency=currency, now=now, dry_run=True))[0]
         refusal = answer if isinstance(answer, PanelError) else None
+        due = _due(answer, one.charge)
     elif one is not None and one.charge > balance:
         refusal = InsufficientFundsError(needed=Money(one.charge, currency), available=Money(balance, currency))
     return Estimate(
@@ -84,10 +88,17 @@ async def estimate(session: AsyncSession, order: NewOrder, *, currency: str, now
         quantity=None if one is None else one.content.quantity,
         runs=None if one is None else one.content.runs,
         undiscounted=None if one is None else charge(terms.list_rate, one.content.quantity, basis),
-        charge=None if one is None else one.charge,
+        charge=due,
+        coupon_off=one.charge - due if one is not None and due is not None and due < one.charge else None,
         faults=faults,
         refusal=refusal,
     )
+
+
+def _due(answer: Placed | PanelError, otherwise: Decimal) -> Decimal:
+    if isinstance(answer, Placed):
+        return answer.charge.amount
+    return answer.needed.amount if isinstance(answer, InsufficientFundsError) else otherwise
 
 
 def completed_order(

@@ -27,6 +27,7 @@ from smmpanel.ledger import (
     lock_users,
     post_fresh,
 )
+from smmpanel.orders.coupons import Coupons, CouponWorthlessError
 from smmpanel.orders.drafting import Draft, NewOrder, check_key, draft
 from smmpanel.orders.guarding import LinkInUseError, busy_links
 from smmpanel.orders.inserting import insert_orders, take_order_ids
@@ -105,12 +106,13 @@ async def place_orders(
     accounts = await lock_users(session, buyers, currency) if buyers else {}
     await _answer_repeats(session, batch)
     spends = await DailySpends.read(session, [one.order for one in batch.drafts.values()], now)
-    _accept(batch, accounts, busy, spends)
+    coupons = await Coupons.read(session, [one.order for one in batch.drafts.values()], now)
+    _accept(batch, accounts, busy, spends, coupons)
     if savepoint is not None:
         await savepoint.rollback()
         batch.answers |= {index: Placed(0, Money(one.charge, currency)) for index, one in batch.accepted.items()}
     elif batch.accepted:
-        await _write(session, batch, accounts, spends)
+        await _write(session, batch, accounts, spends, coupons)
     _answer_twins(batch)
     return [batch.answers[index] for index in range(len(orders))]
 
@@ -177,15 +179,26 @@ async def _answer_repeats(session: AsyncSession, batch: _Batch) -> None:
             )
 
 
-def _accept(batch: _Batch, accounts: dict[int, UserAccounts], busy: set[tuple[int, str]], spends: DailySpends) -> None:
+def _accept(
+    batch: _Batch,
+    accounts: dict[int, UserAccounts],
+    busy: set[tuple[int, str]],
+    spends: DailySpends,
+    coupons: Coupons,
+) -> None:
     """Take orders in turn while their buyers can pay. Repeats of a key within the batch wait for `_answer_twins`."""
     available = {user: sides.wallet.balance or Decimal(0) for user, sides in accounts.items()}
     keys: dict[tuple[int, str], int] = {}
-    for index, one in batch.drafts.items():
-        order = one.order
+    for index, asked in batch.drafts.items():
+        order = asked.order
         key = (order.user_id, order.key or "")
         if order.key is not None and key in keys:
             batch.twins[index] = keys[key]
+            continue
+        try:
+            one = coupons.priced(asked)
+        except CouponWorthlessError as error:
+            batch.answers[index] = error
             continue
         refusal = _refusal(one, available[order.user_id], busy, spends, batch.currency)
         if refusal is not None:
@@ -193,6 +206,7 @@ def _accept(batch: _Batch, accounts: dict[int, UserAccounts], busy: set[tuple[in
             continue
         available[order.user_id] -= one.charge
         spends.add(order, one.charge)
+        coupons.add(one)
         if one.guard_key is not None:
             busy.add((order.service_id, one.guard_key))
         if order.key is not None:
@@ -212,7 +226,9 @@ def _refusal(
     return None
 
 
-async def _write(session: AsyncSession, batch: _Batch, accounts: dict[int, UserAccounts], spends: DailySpends) -> None:
+async def _write(
+    session: AsyncSession, batch: _Batch, accounts: dict[int, UserAccounts], spends: DailySpends, coupons: Coupons
+) -> None:
     reserved = await _take_stock(session, batch, spends)
     if batch.accepted:
         placed = await insert_orders(
@@ -227,6 +243,7 @@ async def _write(session: AsyncSession, batch: _Batch, accounts: dict[int, UserA
             session, locked, [_hold(order_id, one, accounts) for order_id, one in placed.items() if one.charge]
         )
         await spends.write(session)
+        await coupons.write(session, placed)
         stock = [order_id for order_id, one in placed.items() if one.kind is OrderKind.STOCK]
         await hand_over(session, stock, now=batch.now)
         wake_for(session, placed.values())

@@ -122,7 +122,8 @@ async def place(
     key: KeyHeader = None,
 ) -> SmmPlaced:
     """Place an order and pay for it from the balance."""
-    order = NewOrder(viewer.user_id, form.service_id, form.raw(), one_key(key, form.key))
+    once, coupon = one_key(key, form.key), (form.coupon or "").strip()
+    order = NewOrder(viewer.user_id, form.service_id, form.raw(), once, coupon=coupon)
     placed = await place_for(request, panel, session, viewer, order, note=form.note)
     found = await order_for(session, as_owner(viewer), placed.number)
     return SmmPlaced(

@@ -23,6 +23,8 @@ class Charges:
     discount: Decimal
     discount_percent: Decimal
     """Zero where the customer has an own rate."""
+    coupon: str
+    coupon_off: Decimal
     charge: Decimal
     refunded: Decimal
     net: Decimal
@@ -36,16 +38,20 @@ def charges_of(order: OrderView) -> Charges:
     rate = Decimal(order.terms["list_rate"])
     listed = charge(rate, order.quantity, basis)
     # An own rate may lie above the list's: that is no negative discount, but the rate that was agreed.
-    if listed < order.charge:
-        rate, listed = order.rate, order.charge
+    coupon = order.terms.get("coupon") or {}
+    off = Decimal(coupon.get("off") or 0)
+    if listed < order.charge + off:
+        rate, listed = order.rate, order.charge + off
     own = order.kind == OrderKind.RUN
     return Charges(
         rate=rate,
         per_package=basis is PriceBasis.PER_PACKAGE,
         quantity=order.quantity,
         listed=None if own else listed,
-        discount=Decimal(0) if own else listed - order.charge,
+        discount=Decimal(0) if own else listed - order.charge - off,
         discount_percent=Decimal(order.terms.get("discount_percent") or 0),
+        coupon=str(coupon.get("code") or ""),
+        coupon_off=off,
         charge=order.charge,
         refunded=order.refunded,
         net=order.net_charge,

@@ -20,6 +20,8 @@ from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
 from smmpanel.ledger import KeyReusedError
+from smmpanel.orders.coupon_editing import has_coupons
+from smmpanel.orders.coupons import CODE_MAX as COUPON_MAX
 from smmpanel.orders.drafting import NewOrder
 from smmpanel.orders.glances import Glance, glance
 from smmpanel.orders.owning import as_owner
@@ -82,6 +84,9 @@ class NewOrderPage:
     drip_fields: Sequence[ShownField] = ()
     key: str = ""
     summary: Summary | None = None
+    coupon: str = ""
+    asks_coupon: bool = False
+    """Whether there are any coupons to be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,7 @@ async def take_order(request: Request, panel: CurrentPanel, session: Session, vi
     service = kept.by_id.get(wish.service)
     error: PanelError | None = None
     if service is not None:
-        order = NewOrder(viewer.user_id, service.id, raw_order(service, form), key)
+        order = NewOrder(viewer.user_id, service.id, raw_order(service, form), key, coupon=_coupon(form))
         try:
             placed = await place_order(session, order, currency=panel.currency, now=panel.clock())
         except PanelError as refused:
@@ -180,7 +185,7 @@ async def _charge_part(request: Request, session: AsyncSession, viewer: Viewer, 
     chosen = choose(kept, _wish(given), None)
     if chosen is None:
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    summary = await summary_of(request, session, viewer.user_id, chosen.service, given)
+    summary = await summary_of(request, session, viewer.user_id, chosen.service, given, coupon=_coupon(given))
     return page(request, "orders/new_summary.html", SummaryPart(summary, chosen.service))
 
 
@@ -205,7 +210,10 @@ async def _page_for(
     rows = first_offers(kept, chosen)
     known, is_favourite = await timings_and_favourite(session, [row.id for row in rows], viewer.user_id, service.id)
     offered = [Offer(row, known.get(row.id)) for row in rows]
-    summary = await summary_of(request, session, viewer.user_id, service, typed, error=error, gone=gone, complete=sent)
+    now, coupon = panel_of(request).clock(), _coupon(given)
+    summary = await summary_of(
+        request, session, viewer.user_id, service, typed, error=error, gone=gone, complete=sent, coupon=coupon
+    )
     return NewOrderPage(
         glance=figures,
         discount=discount,
@@ -226,7 +234,13 @@ async def _page_for(
         drip_fields=drip_fields(request, service, typed),
         key=key,
         summary=summary,
+        coupon=coupon,
+        asks_coupon=bool(coupon) or await has_coupons(session, now),
     )
+
+
+def _coupon(given: Mapping[str, str]) -> str:
+    return given.get("coupon", "").strip()[:COUPON_MAX]
 
 
 async def _recent(session: AsyncSession, viewer: Viewer) -> Sequence[OrderView]:

@@ -35,6 +35,8 @@ class Summary:
     discount_from: str
     """Whose it is: the customer's `own`, or their `tier`'s."""
     discount: Decimal | None
+    coupon_off: Decimal | None
+    """What the coupon takes off."""
     charge: Decimal | None
     after: Decimal | None
     problem: str
@@ -62,6 +64,7 @@ async def summary_of(
     error: PanelError | None = None,
     gone: str = "",
     complete: bool = False,
+    coupon: str = "",
 ) -> Summary | None:
     """Reckon an order. What is merely not filled in yet is no fault unless the form is `complete`.
 
@@ -70,7 +73,8 @@ async def summary_of(
     panel = panel_of(request)
     raw = raw_order(service, typed)
     try:
-        found = await estimate(session, NewOrder(user_id, service.id, raw), currency=panel.currency, now=panel.clock())
+        order = NewOrder(user_id, service.id, raw, coupon=coupon)
+        found = await estimate(session, order, currency=panel.currency, now=panel.clock())
     except ServiceUnknownError:
         return None
     refusal = error if error is not None and not found.faults else found.refusal
@@ -94,8 +98,9 @@ def _said(found: Estimate, *, problem: str, short: bool, running: int | None, fa
     terms = found.terms
     own = terms.custom_rate is not None
     discount = None
-    if not own and found.undiscounted is not None and found.charge is not None and found.charge < found.undiscounted:
-        discount = found.undiscounted - found.charge
+    charge = None if found.charge is None else found.charge + (found.coupon_off or 0)
+    if not own and found.undiscounted is not None and charge is not None and charge < found.undiscounted:
+        discount = found.undiscounted - charge
     return Summary(
         per_package=SERVICE_TYPES[terms.type].basis is PriceBasis.PER_PACKAGE,
         rate=terms.rate if own else terms.list_rate,
@@ -106,6 +111,7 @@ def _said(found: Estimate, *, problem: str, short: bool, running: int | None, fa
         discount_percent=Decimal(0) if own else terms.discount_percent,
         discount_from=terms.discount_from,
         discount=discount,
+        coupon_off=found.coupon_off,
         charge=found.charge,
         after=found.after,
         problem=problem,
