@@ -25,7 +25,7 @@ OF_ANOTHER = {
 """Answered only from this machine, in development, between two steps, or when more is said than the address."""
 LEADING_BACK = {"/account/profile", "/account/region", "/account/security/password", "/notifications/{notification_id}"}
 """Where forms are sent to, and what only leads on."""
-OF_A_MOMENT = {"key", "token", "name", "digest"}
+OF_A_MOMENT = {"key", "mail_id", "token", "name", "digest"}
 """Names in addresses of what exists only between two steps; the tests of those steps open them."""
 AS_PART = {"hx-request": "true"}
 CHECKED = 200, 204, 303, 403, 404
