@@ -10,7 +10,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from smmpanel.accounts.openid.issuers import Issuers, IssuerTroubleError
 from smmpanel.accounts.openid.tokens import LEEWAY, TokenRefusedError, UnknownKeyError, read_id_token
+from smmpanel.kernel.http import Outgoing
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 ISSUER, CLIENT, NONCE = "https://issuer.example", "the-panel", "a nonce of our own"
@@ -134,3 +136,12 @@ def test_a_key_for_other_things_signs_nobody_in():
         read(signed(), [{**jwk(RSA, "one"), "use": "enc"}])
     with pytest.raises(TokenRefusedError):
         read(signed(), [{"kty": "oct", "kid": "one", "k": "c2VjcmV0"}])
+
+
+@pytest.mark.parametrize(
+    "address", ["http://issuer.example", "ftp://issuer.example", "issuer.example", "https://a@b.example", ""]
+)
+async def test_no_issuer_is_asked_over_a_line_that_anybody_can_write_on(address):
+    async with Outgoing() as http:
+        with pytest.raises(IssuerTroubleError):
+            await Issuers(http).describe(address, now=NOW)

@@ -63,6 +63,9 @@ class Issuers:
 
     async def describe(self, address: str, *, now: datetime) -> Issuer:
         """Return what an issuer says of itself. Raises `IssuerTroubleError`."""
+        if not is_address(address):
+            # Whatever the environment says: over a line that anybody can write on, anybody would be the issuer.
+            raise IssuerTroubleError
         known = self._known.get(address)
         if known is None or known.asked_at + KEPT_FOR <= now:
             said = await self._ask(f"{address.rstrip('/')}/.well-known/openid-configuration")
