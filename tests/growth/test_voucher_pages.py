@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from catalog.shop import OWN, customer
+from making import make_provider, make_service
 from smmpanel.accounts.models import AuditEntry
 from smmpanel.accounts.states import Role
 from smmpanel.growth.voucher_models import VoucherBatch
@@ -98,4 +99,30 @@ async def test_staff_make_a_rule_for_bonuses_and_stop_it(panel):
     assert (await admin.post(f"/staff/bonuses/{rule.id}/stop")).status_code == 404
     for language in ("vi", "id"):
         assert "5%" in (await admin.get("/staff/bonuses", params={"lang": language})).text
+    await admin.client.aclose()
+
+
+async def test_customers_are_asked_for_a_coupon_once_there_is_one_and_see_what_it_does(panel, mai):
+    async with panel.db.transaction() as session:
+        await make_service(session, await make_provider(session, panel), rate="10", cost="1")
+    assert 'name="coupon"' not in await mai.look("/orders/new")
+    admin = await sign_in(panel)
+    for wrong in ({"code": "x"}, {"code": "SPRING"}, {"code": "SPRING", "percent": "5", "amount": "1"}):
+        assert (await admin.post("/staff/coupons", wrong)).status_code == 422
+    assert (await admin.post("/staff/coupons", {"code": "spring", "percent": "25"})).status_code == 303
+    assert "SPRING" in (await admin.get("/staff/coupons")).text
+
+    asked = {"link": "https://example.com/x", "quantity": "1000", "coupon": "Spring"}
+    shown = await mai.look("/orders/new", params=asked)
+    assert 'name="coupon"' in shown
+    assert re.search(r"Coupon</dt><dd[^>]*>−\$2\.50", shown)
+    token = re.search(r'name="csrf_token" value="([0-9a-f]{64})"', shown)[1]
+    form = {"csrf_token": token, "key": KEY, "service": re.search(r'name="service" value="(\d+)"', shown)[1], **asked}
+    refused = await mai.client.post("/orders/new", data={**form, "coupon": "winter"}, headers=OWN)
+    assert (refused.status_code, "This coupon cannot be used for this order." in refused.text) == (422, True)
+    placed = await mai.client.post("/orders/new", data=form, headers=OWN)
+    assert placed.status_code == 303
+    assert await balance(panel, mai.user_id) == Decimal("92.5")
+    order = re.search(r"/orders/(\d+)", await mai.look("/orders"))[1]
+    assert re.search(r"Coupon SPRING</dt><dd>−\$2\.50", await mai.look(f"/orders/{order}"))
     await admin.client.aclose()
