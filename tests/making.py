@@ -16,6 +16,7 @@ from smmpanel.accounts.signing_up import add_user
 from smmpanel.accounts.states import Role
 from smmpanel.catalog.models import Category, ProviderService, Service, ServiceRoute
 from smmpanel.growth.proving_commissions import verify_commissions
+from smmpanel.growth.proving_vouchers import verify_vouchers
 from smmpanel.kernel.db import Database
 from smmpanel.kernel.money import Money
 from smmpanel.kernel.panel import Panel
@@ -283,9 +284,10 @@ async def attempts_of(db: Database, order_id: int) -> list[OrderAttempt]:
 
 
 async def assert_books(db: Database) -> None:
-    """Demand that the ledger is consistent and tells the same as orders, deposits and commissions do."""
+    """Demand that the ledger is consistent and tells the same as orders, deposits, commissions and vouchers do."""
     async with db.transaction() as session:
         assert list((await verify(session)).differences) == []
         assert await verify_orders(session) == []
         assert await verify_deposits(session) == []
         assert await verify_commissions(session) == []
+        assert await verify_vouchers(session) == []

@@ -16,6 +16,7 @@ from making import assert_books, make_user, staff
 from smmpanel.accounts.access import MissingPermissionError, Permission
 from smmpanel.accounts.models import AuditEntry
 from smmpanel.accounts.throttling import TooManyAttemptsError
+from smmpanel.growth.proving_vouchers import verify_vouchers
 from smmpanel.growth.redeeming import USER_LIMIT, Redeemed, VoucherWorthlessError, redeem
 from smmpanel.growth.voucher_codes import SIGNS, bare, new_code
 from smmpanel.growth.voucher_making import BatchMadeError, BatchTerms, make_batch, stop_batch
@@ -196,3 +197,18 @@ async def test_nobody_ever_gets_more_than_the_limits_and_nothing_is_left_lying(p
             got[user] += isinstance(answer, Redeemed)
     assert sum(got) == min(uses, sum(wanted))
     assert [await balance(panel, user) for user in users] == [D("2.5") * one for one in got]
+
+
+async def test_the_proof_sees_what_was_tampered_with(panel):
+    [mai] = await people(panel, 1)
+    made = await batch(panel)
+    await redeem(panel, mai, made.codes[0], ip="192.0.2.1")
+    await assert_books(panel.db)
+    async with panel.db.transaction() as session:
+        await session.execute(text("UPDATE voucher_redemptions SET amount = 1"))
+        await session.execute(text("UPDATE voucher_batches SET used = 0"))
+        found = await verify_vouchers(session)
+    assert [(one.what, one.subject.split(":")[0], one.found) for one in found] == [
+        ("voucher", "voucher", "2.500000"),
+        ("uses", "voucher_batch", "0"),
+    ]

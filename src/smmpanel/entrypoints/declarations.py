@@ -6,6 +6,7 @@ import smmpanel.catalog.syncing
 import smmpanel.growth.commissions
 import smmpanel.growth.deposit_bonuses
 import smmpanel.growth.proving_commissions
+import smmpanel.growth.proving_vouchers
 import smmpanel.growth.recounting_spends
 import smmpanel.growth.referral_telling
 import smmpanel.growth.referring

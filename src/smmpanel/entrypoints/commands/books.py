@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
 def verify(*, as_json: AsJson = False) -> None:
     """Recompute every balance, the trial balance and every order's and deposit's money. Exit code 1 if anything differs."""
     from smmpanel.growth.proving_commissions import verify_commissions
+    from smmpanel.growth.proving_vouchers import verify_vouchers
     from smmpanel.ledger.proving import verify as prove
     from smmpanel.orders.proving import verify_orders
     from smmpanel.payments.proving import verify_deposits
@@ -39,6 +40,7 @@ def verify(*, as_json: AsJson = False) -> None:
                 *await verify_orders(session),
                 *await verify_deposits(session),
                 *await verify_commissions(session),
+                *await verify_vouchers(session),
             ]
 
     with waiting("Verifying the books"):
