@@ -50,7 +50,8 @@ async def test_a_key_orders_and_reads_for_its_owner_and_no_more(db, http, me, ke
     for headers in (bearer(text), {"x-api-key": text}):
         placed = await http.post("/api/orders", json=order, headers=headers)
         assert (placed.status_code, placed.json()["success"]) == (200, True)
-    for path in ("/api/services", "/api/orders", "/api/orders/history", "/api/user/balance", "/api/user/transactions"):
+    lists = ("/api/services", "/api/orders", "/api/orders/history", "/api/user/transactions", "/api/payment/deposits")
+    for path in (*lists, "/api/user/balance", "/api/payment/methods"):
         assert (await http.get(path, headers=bearer(text))).status_code == 200, path
 
     for method, path in (

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 
 from smmpanel.accounts.access import Viewer
-from smmpanel.accounts.current import CurrentViewer
+from smmpanel.accounts.callers import CurrentCaller
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
 from smmpanel.api.idempotency import KeyHeader, one_key
@@ -153,15 +153,15 @@ class Methods(BaseModel):
     data: list[Method]
 
 
-@router.get("/methods", summary="Ways to pay in", responses=errors(401, 403))
-async def methods(session: Session, viewer: CurrentViewer) -> Methods:  # noqa: ARG001 - signed in is who asks
+@router.get("/methods", summary="Ways to pay in", responses=errors(401, 403, 429))
+async def methods(session: Session, viewer: CurrentCaller) -> Methods:  # noqa: ARG001 - known is who asks
     """Return the payment methods that are offered."""
     return Methods(data=[_method(one) for one in await offered_methods(session)])
 
 
 @router.post("/sepay/create", summary="Pay in by bank transfer", responses=errors(401, 403, 409, 422, 429))
 async def create_sepay(
-    request: Request, panel: CurrentPanel, viewer: CurrentViewer, form: NewPayment, key: KeyHeader = None
+    request: Request, panel: CurrentPanel, viewer: CurrentCaller, form: NewPayment, key: KeyHeader = None
 ) -> SepayPayment:
     """Begin a deposit by bank transfer: the bank account, the text of the transfer, and a QR code that holds both."""
     async with panel.db.transaction() as session:
@@ -179,7 +179,7 @@ async def create_sepay(
 
 @router.post("/deposit", summary="Pay in", responses=errors(401, 403, 409, 422, 429))
 async def create(
-    request: Request, panel: CurrentPanel, viewer: CurrentViewer, form: NewDepositForm, key: KeyHeader = None
+    request: Request, panel: CurrentPanel, viewer: CurrentCaller, form: NewDepositForm, key: KeyHeader = None
 ) -> Begun:
     """Begin a deposit by any method that is offered."""
     async with panel.db.transaction() as session:
@@ -202,11 +202,11 @@ async def create(
     )
 
 
-@router.get("/deposits", summary="List deposits", responses=errors(401, 403, 422))
+@router.get("/deposits", summary="List deposits", responses=errors(401, 403, 422, 429))
 async def deposits(
     panel: CurrentPanel,
     session: Session,
-    viewer: CurrentViewer,
+    viewer: CurrentCaller,
     *,
     status: Tab = "all",
     method_id: RowId | None = None,
@@ -225,8 +225,8 @@ async def deposits(
     )
 
 
-@router.get("/deposits/{deposit_id}", summary="One deposit", responses=errors(401, 403, 404, 422))
-async def deposit(panel: CurrentPanel, session: Session, viewer: CurrentViewer, deposit_id: PublicId) -> DepositDetail:
+@router.get("/deposits/{deposit_id}", summary="One deposit", responses=errors(401, 403, 404, 422, 429))
+async def deposit(panel: CurrentPanel, session: Session, viewer: CurrentCaller, deposit_id: PublicId) -> DepositDetail:
     """Return one of the own deposits, and how to pay it."""
     line = await deposit_line(session, deposit_number(panel, deposit_id), user_id=viewer.user_id)
     details = transfer_details(line.deposit)
