@@ -77,5 +77,10 @@ async def test_the_people_brought_are_listed_with_masked_names_and_are_nobody_el
     by_number = (await me.get("/api/user/referrals", limit=2, page=2)).json()
     assert by_key["data"] == by_number["data"]
     assert [one["status"] for one in by_key["data"]] == ["refused"]
+    oldest = (await me.get("/api/user/referrals", limit=2, sort="created_at")).json()
+    assert [one["user"] for one in oldest["data"]] == ["so•••0", "so•••1"]
+    for on in ({"after": oldest["after"]}, {"page": 2}):
+        rest = (await me.get("/api/user/referrals", limit=2, sort="created_at", **on)).json()
+        assert ([one["user"] for one in rest["data"]], rest["after"]) == (["so•••2"], None)
     assert (await other.get("/api/user/referrals")).json()["data"] == []
     assert (await other.get("/api/referral/stats")).json()["total_referrals"] == 0

@@ -226,6 +226,21 @@ async def test_ones_own_deposits_only(till: Till, http: httpx.AsyncClient, me: C
     assert (await other.call("GET", "/api/admin/deposits")).status_code == 403
 
 
+@pytest.mark.parametrize("by", ["key", "number"])
+async def test_deposits_are_sorted_either_way_across_pages(till: Till, me: Caller, staff: Caller, by: str) -> None:
+    made = [(await till.open()).id for _ in range(5)]  # all in the same moment
+    for who, path in ((me, "/api/payment/deposits"), (staff, "/api/admin/deposits")):
+        for sort, whole in (("created_at", made), ("-created_at", made[::-1]), (None, made[::-1])):
+            found: list[int] = []
+            query: dict[str, Any] = {"limit": 2} if sort is None else {"limit": 2, "sort": sort}
+            for page in range(1, 4):
+                body = (await who.call("GET", path, params=query)).json()
+                found += [row["number"] for row in body["data"]]
+                query |= {"after": body["after"]} if by == "key" else {"page": page + 1}
+            assert (found, body["after"]) == (whole, None)
+        assert (await who.call("GET", path, params={"sort": "amount"})).status_code == 422
+
+
 async def test_staff_approve_and_reject(till: Till, staff: Caller) -> None:
     await till.add("manual")
     first, second = await till.open(gateway="manual"), await till.open(gateway="manual")

@@ -11,7 +11,7 @@ from smmpanel.accounts.access import Permission, Viewer
 from smmpanel.accounts.current import staff_with
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
-from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, Limit, Page, Pagination, Search, skipped
+from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, ByAge, Limit, Page, Pagination, Search, skipped
 from smmpanel.api.payment import DepositRow, PublicId, Tab, deposit_number, deposit_row
 from smmpanel.api.times import LocalTime, maybe_local_time
 from smmpanel.kernel.money import LIMIT
@@ -42,7 +42,7 @@ class StaffDepositRow(DepositRow):
 
 
 class StaffDeposits(BaseModel):
-    """A page of deposits, newest first."""
+    """A page of deposits."""
 
     success: Literal[True] = True
     data: list[StaffDepositRow]
@@ -102,13 +102,16 @@ async def deposits(
     user_id: Annotated[RowId | None, Field(description="A user's number.")] = None,
     method_id: RowId | None = None,
     search: Search = None,
+    sort: ByAge = "-created_at",
     page: Page = 1,
     limit: Limit = LIMIT_USUAL,
     after: After = None,
 ) -> StaffDeposits:
-    """Return all customers' deposits, newest first; `search` is a number, a reference, a memo or a user name."""
+    """Return all customers' deposits, the newest first unless sorted; `search` is a number, a reference, a memo or a user name."""
     wanted = DepositFilter(user_id=user_id, states=TABS.get(status, ()), method_id=method_id, search=search or "")
-    found = await deposits_page(session, wanted, after=after, size=limit, skip=skipped(page, limit))
+    found = await deposits_page(
+        session, wanted, after=after, size=limit, skip=skipped(page, limit), oldest_first=sort == "created_at"
+    )
     total = await count_deposits(session, wanted, most=NUMBERED_MAX)
     return StaffDeposits(
         data=[_row(panel, viewer, line) for line in found.rows],

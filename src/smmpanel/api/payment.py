@@ -12,7 +12,7 @@ from smmpanel.accounts.callers import CurrentCaller
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
 from smmpanel.api.idempotency import KeyHeader, one_key
-from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, Limit, Page, Pagination, skipped
+from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, ByAge, Limit, Page, Pagination, skipped
 from smmpanel.api.times import LocalTime, local_time, maybe_local_time
 from smmpanel.kernel.errors import NotFoundError
 from smmpanel.kernel.i18n import marked
@@ -125,7 +125,7 @@ class Begun(BaseModel):
 
 
 class Deposits(BaseModel):
-    """A page of deposits, newest first."""
+    """A page of deposits."""
 
     success: Literal[True] = True
     data: list[DepositRow]
@@ -210,13 +210,16 @@ async def deposits(
     *,
     status: Tab = "all",
     method_id: RowId | None = None,
+    sort: ByAge = "-created_at",
     page: Page = 1,
     limit: Limit = LIMIT_USUAL,
     after: After = None,
 ) -> Deposits:
-    """Return the own deposits, newest first."""
+    """Return the own deposits, the newest first unless sorted otherwise."""
     wanted = DepositFilter(user_id=viewer.user_id, states=TABS.get(status, ()), method_id=method_id)
-    found = await deposits_page(session, wanted, after=after, size=limit, skip=skipped(page, limit))
+    found = await deposits_page(
+        session, wanted, after=after, size=limit, skip=skipped(page, limit), oldest_first=sort == "created_at"
+    )
     total = await count_deposits(session, wanted, most=NUMBERED_MAX)
     return Deposits(
         data=[deposit_row(panel, viewer, line) for line in found.rows],

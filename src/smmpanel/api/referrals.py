@@ -9,7 +9,7 @@ from starlette.requests import Request
 from smmpanel.accounts.callers import CurrentCaller
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
-from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, Limit, Page, Pagination, skipped
+from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, ByAge, Limit, Page, Pagination, skipped
 from smmpanel.api.public import PublicId
 from smmpanel.api.times import LocalDate, LocalTime, local_date, local_time
 from smmpanel.growth.referral_links import link_of
@@ -61,7 +61,7 @@ class ReferredUser(BaseModel):
 
 
 class ReferredUsers(BaseModel):
-    """A page of them, newest first."""
+    """A page of them."""
 
     success: Literal[True] = True
     data: list[ReferredUser]
@@ -98,12 +98,21 @@ async def referral_stats(
 async def referrals(
     session: Session,
     viewer: CurrentCaller,
+    *,
+    sort: ByAge = "-created_at",
     page: Page = 1,
     limit: Limit = LIMIT_USUAL,
     after: After = None,
 ) -> ReferredUsers:
-    """Return the people who signed up on the caller's recommendation, newest first."""
-    found = await referred_page(session, viewer.user_id, after=after, skip=skipped(page, limit), size=limit)
+    """Return the people who signed up on the caller's recommendation, the newest first unless sorted otherwise."""
+    found = await referred_page(
+        session,
+        viewer.user_id,
+        after=after,
+        skip=skipped(page, limit),
+        size=limit,
+        oldest_first=sort == "created_at",
+    )
     total = await count_referred(session, viewer.user_id, most=NUMBERED_MAX)
     return ReferredUsers(
         data=[

@@ -157,18 +157,24 @@ async def earnings_page(
 
 
 async def referred_page(
-    session: AsyncSession, user_id: int, *, after: str | None = None, skip: int = 0, size: int = PAGE_SIZE
+    session: AsyncSession,
+    user_id: int,
+    *,
+    after: str | None = None,
+    skip: int = 0,
+    size: int = PAGE_SIZE,
+    oldest_first: bool = False,
 ) -> Paged[ReferredLine]:
-    """Return the people whom a user brought, newest first."""
+    """Return the people whom a user brought, newest first unless asked otherwise."""
     wanted = (
         select(Referral, User.username)
         .join(User, User.id == Referral.referred_id)
         .where(Referral.referrer_id == user_id)
-        .order_by(Referral.id.desc())
+        .order_by(Referral.id.asc() if oldest_first else Referral.id.desc())
         .limit(size + 1)
     )
     if (key := key_from(after)) is not None:
-        wanted = wanted.where(Referral.id < key)
+        wanted = wanted.where(Referral.id > key if oldest_first else Referral.id < key)
     elif skip:
         wanted = wanted.offset(skip)
     lines = [

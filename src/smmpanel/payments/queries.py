@@ -61,12 +61,18 @@ class Story:
 
 
 async def deposits_page(
-    session: AsyncSession, wanted: DepositFilter, *, after: str | None = None, size: int = PAGE_SIZE, skip: int = 0
+    session: AsyncSession,
+    wanted: DepositFilter,
+    *,
+    after: str | None = None,
+    size: int = PAGE_SIZE,
+    skip: int = 0,
+    oldest_first: bool = False,
 ) -> Paged[DepositLine]:
-    """Return a page of deposits, newest first."""
-    found = _lines(wanted).order_by(Deposit.id.desc()).limit(size + 1)
+    """Return a page of deposits, newest first unless asked otherwise."""
+    found = _lines(wanted).order_by(Deposit.id.asc() if oldest_first else Deposit.id.desc()).limit(size + 1)
     if (key := key_from(after)) is not None:
-        found = found.where(Deposit.id < key)
+        found = found.where(Deposit.id > key if oldest_first else Deposit.id < key)
     elif skip:
         found = found.offset(skip)
     lines = [DepositLine(*row) for row in await session.execute(found)]
