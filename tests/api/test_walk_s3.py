@@ -1,9 +1,10 @@
 """The technical specification, walked: signing up, tiers, an order and its history, with the numbers it prints.
 
-Its payment and referral endpoints are walked in tests of their own.
+Its referral endpoint is walked in a test of its own, `test_referrals.py`.
 """
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,8 +15,12 @@ from smmpanel.accounts.referral_codes import ReferralCode, code_of
 from smmpanel.catalog.models import Category, Service
 from smmpanel.growth.recounting_spends import recount_spends
 from smmpanel.orders.models import OrderStatus
+from smmpanel.payments.settling import settle_waiting
+from smmpanel.payments.signing import hmac_text
 from walking import like, walk_through
 
+SECRET = "spec_test_secret_123"
+ENVIRON = {"SEPAY_SECRET": SECRET, "SEPAY_ACCOUNT_NUMBER": "123456789", "SEPAY_AUTH_MODE": "spec_signature"}
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
@@ -94,9 +99,33 @@ SERVICE = {
 }
 
 
+# §3.4.
+PAYMENT = {
+    "success": True,
+    "transaction_id": "uuid",
+    "qr_code_url": "https://img.vietqr.io/...",
+    "bank_info": {
+        "bank_name": "Ngân hàng ACB",
+        "account_number": "123456789",
+        "account_name": "NGUYEN VAN A",
+        "amount": 100000,
+        "content": "HOMEMMO ABC123",
+    },
+    "note": "Vui lòng chuyển khoản đúng nội dung",
+}
+TOLD = {
+    "transaction_id": "sepay_txn_id",
+    "account_number": "123456789",
+    "amount": 100000,
+    "content": "HOMEMMO ABC123",
+    "transaction_date": "2025-10-26 15:30:00",
+    "signature": "hash",
+}
+
+
 @pytest.fixture
 async def site(tmp_path, database_url):
-    async with walk_through("homemmo", tmp_path, database_url) as walk:
+    async with walk_through("homemmo", tmp_path, database_url, environ=ENVIRON) as walk:
         yield walk
 
 
@@ -175,6 +204,35 @@ async def test_the_specification_from_signing_up_to_the_history_of_orders(site):
     assert await site.get("/api/orders") == await site.get("/api/user/orders") == history
     one = await site.get(f"/api/orders/{ordered['order_id']}")
     assert (one["note"], one["price"], one["status"]) == ("Optional note", 2375, "completed")
+    await assert_books(site.panel.db)
+
+
+async def test_a_deposit_from_its_qr_code_to_the_balance(site):
+    await prepare(site)
+    await site.post("/api/auth/register", REGISTER)
+    site.sign_in((await site.post("/api/auth/login", LOGIN))["access_token"])
+
+    begun = await site.post("/api/payment/sepay/create", {"amount": 100000})
+    assert like(begun, PAYMENT)
+    bank = begun["bank_info"]
+    assert (begun["note"], bank) == (PAYMENT["note"], PAYMENT["bank_info"] | {"content": bank["content"]})
+    assert re.fullmatch(r"HOMEMMO [A-Z0-9]{6}", bank["content"])
+    assert begun["qr_code_url"].startswith("https://img.vietqr.io/image/970416-123456789-")
+    assert UUID.fullmatch(begun["transaction_id"])
+
+    now = site.panel.clock() + timedelta(hours=7)
+    told = TOLD | {"content": bank["content"], "transaction_date": f"{now:%Y-%m-%d %H:%M:%S}"}
+    await site.post("/api/payment/sepay/webhook", told, 401)
+    signed = "|".join(str(told[name]) for name in TOLD if name != "signature")
+    told["signature"] = hmac_text(SECRET, signed.encode())
+    for _ in range(2):
+        assert await site.post("/api/payment/sepay/webhook", told) == {"success": True}
+        await settle_waiting.function(site.panel)
+
+    assert (await site.get("/api/user/balance"))["balance"] == 100000
+    assert (await site.get(f"/api/payment/deposits/{begun['transaction_id']}"))["status"] == "paid"
+    moved = (await site.get("/api/user/transactions"))["data"]
+    assert [(one["type"], one["amount"], one["balance_after"]) for one in moved] == [("deposit", 100000, 100000)]
     await assert_books(site.panel.db)
 
 
