@@ -2,10 +2,11 @@
 
 from decimal import Decimal
 
-from making import staff
+from making import make_provider, make_service, staff
 from smmpanel.accounts.access import Permission
 from smmpanel.growth.voucher_making import BatchTerms, make_batch
 from smmpanel.ledger import paid_in, statement
+from smmpanel.orders.coupon_editing import CouponTerms, make_coupon
 
 
 async def test_a_code_is_redeemed_once_and_every_other_answer_is_the_same(me, other, panel):
@@ -45,3 +46,16 @@ async def test_staff_say_what_kind_of_money_they_book(member, me, db):
         line = (await statement(session, me.user_id, "USD")).rows[0]
         assert (await paid_in(session, {me.user_id: 0}, "USD"))[me.user_id].amount == 100
     assert (line.reason, line.note) == ("gift", "First order")
+
+
+async def test_a_coupon_is_part_of_the_discount_of_the_price_breakdown(me, panel):
+    boss = staff(None, Permission.VOUCHERS_EDIT)
+    async with panel.db.transaction() as session:
+        service = await make_service(session, await make_provider(session, panel), rate="10", cost="1")
+        await make_coupon(session, CouponTerms("SPRING", percent=Decimal(20)), actor=boss, now=panel.clock())
+    body = {"service_id": service, "link": "https://example.com/x", "quantity": 1000, "coupon": " spring "}
+    refused = await me.post("/api/orders", **{**body, "coupon": "winter"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "coupon_worthless")
+    placed = (await me.post("/api/orders", **body)).json()
+    assert placed["price_breakdown"] == {"base_price": 10, "discount": 2, "final_price": 8}
+    assert placed["new_balance"] == 92
