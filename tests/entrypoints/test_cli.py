@@ -248,7 +248,7 @@ def test_credit_is_booked_once_per_key_and_audited(shell):
     assert (again["balance"], again["changed_by"], again["was_done_before"]) == ("25.50", "0.00", True)
     audited = shell.rows("SELECT actor_kind, after FROM audit_log WHERE permission = 'users.balance'")
     assert audited == [
-        ("cli", {"amount": "25.50", "currency": "USD", "reason": "bank transfer", "key": "t1"}),
+        ("cli", {"amount": "25.50", "currency": "USD", "kind": "adjustment", "reason": "bank transfer", "key": "t1"}),
     ]
 
 
