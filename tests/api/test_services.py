@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from making import make_provider, make_service
+from smmpanel.catalog.kept_lists import folded
 from smmpanel.catalog.service_types import SERVICE_TYPES
 
 
@@ -119,6 +120,85 @@ async def test_prices_are_the_callers_own(me, other, db, panel):
     assert (theirs["rate"], theirs["list_rate"]) == (2, 2)
 
 
+@pytest.fixture
+async def motley(db, panel, me):
+    """Services on two shelves in turn, whose names and rates are in no order; `me` has 60 % off, and one rate of their own."""
+    wanted = [
+        ("Likes", {"rate": "2"}),
+        ("đăng lại", {"rate": "1"}),  # 0.4, which is below cost: 0.5
+        ("Đăng ký", {"rate": "1", "allow_below_cost": True}),
+        ("views", {"rate": "0.000002", "mode": "manual"}),  # both of these are rounded up to 0.000001
+        ("Views", {"rate": "0.000001", "mode": "manual"}),
+        ("Émojis", {"rate": "3"}),  # an own rate, lifted to 0.5
+        ("likes 2", {"rate": "0", "mode": "manual"}),
+        ("Stories", {"rate": "99999999999.999999", "mode": "manual"}),
+    ]
+    made = []
+    async with db.transaction() as session:
+        provider = await make_provider(session, panel)
+        for number, (name, more) in enumerate(wanted):
+            routes = () if more.get("mode") else (provider,)
+            made.append(await make_service(session, *routes, platform=("tiktok", "instagram")[number % 2], **more))
+            await session.execute(
+                text("UPDATE services SET name = :name WHERE id = :id"), {"name": name, "id": made[-1]}
+            )
+        mine = {"user": me.user_id, "id": made[5]}
+        await session.execute(text("INSERT INTO user_discounts (user_id, percent) VALUES (:user, 60)"), mine)
+        await session.execute(
+            text("INSERT INTO custom_rates (user_id, service_id, rate) VALUES (:user, :id, 0.45)"), mine
+        )
+    return made
+
+
+ORDERS = {
+    "id": lambda row: row["id"],
+    "-id": lambda row: -row["id"],
+    "name": lambda row: (folded(row["name"]), row["id"]),
+    "rate": lambda row: (row.get("rate", row.get("price")), row["id"]),
+    "-rate": lambda row: (-row.get("rate", row.get("price")), row["id"]),
+}
+
+
+@pytest.mark.parametrize("path", ["/api/services", "/api/smm/services"])
+async def test_every_order_across_pages(me, motley, path):
+    usual = (await me.get(path)).json()["data"]
+    assert [row["id"] for row in usual] == motley[0::2] + motley[1::2]
+    priced = {row["id"]: row.get("rate", row.get("price")) for row in usual}
+    assert [priced[one] for one in motley] == [0.8, 0.5, 0.4, 0.000001, 0.000001, 0.5, 0, 40_000_000_000]
+
+    for order, key in {"position": None, **ORDERS}.items():
+        expected = [row["id"] for row in (usual if key is None else sorted(usual, key=key))]
+        for by in ("after", "page"):
+            found, more = [], {}
+            for page in range(1, 4):
+                body = (await me.get(path, sort=order, limit=3, **more)).json()
+                found += [row["id"] for row in body["data"]]
+                more = {"after": body["after"]} if by == "after" else {"page": page + 1}
+            assert (order, by, found, body["after"]) == (order, by, expected, None)
+
+
+async def test_a_cursor_belongs_to_one_order(me, db, motley):
+    by_rate = (await me.get("/api/services", sort="rate", limit=3)).json()
+    usual = (await me.get("/api/services", limit=3)).json()
+
+    for wrong in (
+        {"after": by_rate["after"]},
+        {"after": by_rate["after"], "sort": "-rate"},
+        {"after": usual["after"], "sort": "id"},
+    ):
+        answer = await me.get("/api/services", **wrong)
+        assert (answer.status_code, answer.json()["fields"]) == (
+            422,
+            {"after": "is a cursor of this list in another order"},
+        )
+    # What the page before ended with may be off sale by now: the next one begins behind where it would stand.
+    last = by_rate["data"][-1]["id"]
+    whole = await ids_of(me, sort="rate")
+    async with db.transaction() as session:
+        await session.execute(text("UPDATE services SET enabled = false WHERE id = :id"), {"id": last})
+    assert await ids_of(me, sort="rate", after=by_rate["after"]) == whole[3:]
+
+
 async def test_what_is_not_on_sale_is_not_there(me, db, panel):
     async with db.transaction() as session:
         off = await make_service(session, await make_provider(session, panel), enabled=False)
@@ -135,6 +215,7 @@ async def test_what_is_not_on_sale_is_not_there(me, db, panel):
         {"limit": 501},
         {"limit": "x"},
         {"after": "nonsense"},
+        {"sort": "cost"},
         {"category_id": 0},
         {"category_id": 2**63},
         {"search": "a" * 2001},

@@ -146,6 +146,33 @@ async def test_the_list_of_all_services(member, db, panel):
     assert (await looker.get("/api/admin/services/4711")).status_code == 404
 
 
+async def test_all_services_in_every_order_across_pages(member, db):
+    looker = await member(P.SERVICES_VIEW)
+    wanted = [("b", "1", "x"), ("Đ", "3", "y"), ("Á", "1", "x"), ("a", "2", "y"), ("c", "1", "x")]
+    async with db.transaction() as session:
+        for name, rate, platform in wanted:
+            made = await make_service(session, mode="manual", rate=rate, platform=platform, enabled=name != "b")
+            (await session.get_one(Service, made)).name = name
+
+    for order, expected in (
+        ("position", "b Á c Đ a"),
+        ("id", "b Đ Á a c"),
+        ("-id", "c a Á Đ b"),
+        ("name", "Á a b c Đ"),
+        ("rate", "b Á c a Đ"),
+        ("-rate", "Đ a b Á c"),
+    ):
+        for by in ("after", "page"):
+            found, more = [], {}
+            for page in range(1, 4):
+                body = (await looker.get("/api/admin/services", sort=order, limit=2, **more)).json()
+                found += [row["name"] for row in body["data"]]
+                more = {"after": body["after"]} if by == "after" else {"page": page + 1}
+            assert (order, by, " ".join(found), body["after"]) == (order, by, expected, None)
+    by_name = (await looker.get("/api/admin/services", sort="name", limit=2)).json()["after"]
+    assert (await looker.get("/api/admin/services", after=by_name)).status_code == 422
+
+
 async def test_the_catalogue_takes_its_permissions(member, me):
     looker, clerk = await member(P.SERVICES_VIEW), await member(*(one for one in P if "services" not in one.value))
 

@@ -17,7 +17,7 @@ from smmpanel.api.admin_service_views import (
     staff_service,
 )
 from smmpanel.api.errors import errors
-from smmpanel.api.lists import LIMIT_USUAL, NUMBERED_MAX, After, Limit, Page, Pagination, Search, skipped
+from smmpanel.api.lists import LIMIT_USUAL, NUMBERED_MAX, After, Limit, Page, Pagination, Search, ServiceSort, skipped
 from smmpanel.catalog.categories import category_named
 from smmpanel.catalog.editing import create_category, create_service, edit_service, read_services
 from smmpanel.catalog.models import ProviderService, ServiceMode
@@ -55,13 +55,15 @@ async def services(
     provider_id: RowId | None = None,
     state: State = None,
     mode: Annotated[ServiceMode | None, Query(description="Only those that are delivered so.")] = None,
+    sort: ServiceSort = "position",
     page: Page = 1,
     after: After = None,
     limit: Limit = LIMIT_USUAL,
 ) -> StaffServices:
-    """Return all services, on sale or not, in the order of the catalogue; `search` is words of the name, or the id."""
+    """Return all services, on sale or not; `search` is words of the name, or the id."""
     wanted = ServiceFilter(search or "", provider_id, category_id, state or "", mode.value if mode else "")
-    found = await service_lines(session, wanted, after=after, size=limit, skip=0 if after else skipped(page, limit))
+    before = 0 if after else skipped(page, limit)
+    found = await service_lines(session, wanted, after=after, size=limit, skip=before, order=sort)
     fields = await read_services(session, [line.id for line in found.rows])
     total = min(await count_services(session, wanted), NUMBERED_MAX)
     return StaffServices(

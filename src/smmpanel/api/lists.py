@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from fastapi import Query
 from pydantic import BaseModel, Field
 
+from smmpanel.catalog.sorting import ServiceOrder
 from smmpanel.web.inputs import CleanText
 
 LIMIT_USUAL = 20
@@ -27,6 +28,13 @@ Search = Annotated[CleanText | None, Query(max_length=SEARCH_MAX)]
 ByAge = Annotated[
     Literal["created_at", "-created_at"],
     Query(description="`-created_at` is the newest first; the order never changes between equal rows."),
+]
+ServiceSort = Annotated[
+    ServiceOrder,
+    Query(
+        description="`position` is the catalogue's own order; names are compared without case and accents; equal rates are "
+        "in the order of their ids. An `after` goes on in the order that it was given in."
+    ),
 ]
 
 AFTER = "Give this as `after` to get the next page; `null`: this is the last one."

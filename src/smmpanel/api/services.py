@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from smmpanel.accounts.callers import CurrentCaller
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
-from smmpanel.api.lists import AFTER, NUMBERED_MAX, After, Limit, Page, Pagination, Search, skipped
+from smmpanel.api.lists import AFTER, NUMBERED_MAX, After, Limit, Page, Pagination, Search, ServiceSort, skipped
 from smmpanel.catalog.order_fields import FieldKind
 from smmpanel.catalog.price_lists import ServiceFilter, ServiceRow, count_services, service_for, services_page
 from smmpanel.catalog.service_types import SERVICE_TYPES, PriceBasis
@@ -83,11 +83,12 @@ async def services(
     platform: Annotated[CleanText | None, Query(max_length=40, examples=["instagram"])] = None,
     category_id: RowId | None = None,
     category: Annotated[CleanText | None, Query(max_length=200, description="The category's name, exactly.")] = None,
+    sort: ServiceSort = "position",
     after: After = None,
     page: Page = 1,
     limit: Limit = PAGE_SIZE,
 ) -> Services:
-    """Return the services on sale in the order of the catalogue; all words of `search` must occur in the name, or be the id."""
+    """Return the services on sale; all words of `search` must occur in the name, or be the id."""
     wanted = ServiceFilter(category_id=category_id, category=category, platform=platform, search=search)
     found = await services_page(
         session,
@@ -97,6 +98,7 @@ async def services(
         after=after,
         size=limit,
         skip=0 if after else skipped(page, limit),
+        order=sort,
     )
     total = await count_services(session, viewer.user_id, panel.currency, wanted, most=NUMBERED_MAX)
     return Services(

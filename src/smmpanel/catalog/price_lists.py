@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.catalog.change_log import STAMP
 from smmpanel.catalog.live_routes import FIRST_ROUTE_OF_ANY_CURRENCY, LIVE_ROUTES, PANEL_MARKUP
 from smmpanel.catalog.pricing import final_rate
+from smmpanel.catalog.sorting import OWN_RATE, ServiceOrder, mark_of, places_by
 from smmpanel.catalog.user_prices import DISCOUNT, DISCOUNT_FROM
 from smmpanel.kernel.errors import NotFoundError
 from smmpanel.kernel.money import plain
@@ -106,12 +107,13 @@ async def services_page(
     after: str | None = None,
     size: int = PAGE_SIZE,
     skip: int = 0,
+    order: ServiceOrder = "position",
 ) -> Paged[ServiceRow]:
-    """Return a page of the services on sale, in the order of the shelves; `skip` is for pages by number."""
-    size = min(size, PAGE_SIZE_MAX)
-    given = {**_asked(user_id, currency, wanted), "after": key_from(after), "size": size + 1, "skip": skip}
-    rows = [_row(row) for row in await session.execute(_PAGE, given)]
-    return paged(rows, size, [row.id for row in rows])
+    """Return a page of the services on sale, in the order of the shelves unless asked otherwise; `skip` is for numbered pages."""
+    size, mark = min(size, PAGE_SIZE_MAX), mark_of(order)
+    given = {**_asked(user_id, currency, wanted), "after": key_from(after, mark), "size": size + 1, "skip": skip}
+    rows = [_row(row) for row in await session.execute(_PAGES[order], given)]
+    return paged(rows, size, [row.id for row in rows], mark)
 
 
 async def count_services(
@@ -237,11 +239,14 @@ _STAMPS = text(
     " FROM unnest(CAST(:users AS bigint[])) AS u(user_id) LEFT JOIN user_discounts d ON d.user_id = u.user_id) o"
     " WHERE o.percent > 0 OR o.has_rates) AS own"
 )
-_ON_SALE = f"""
+_SERVICES = """
   FROM services s
   JOIN categories c ON c.id = s.category_id
   LEFT JOIN user_discounts d ON d.user_id = CAST(:user_id AS bigint)
   LEFT JOIN custom_rates cr ON cr.user_id = CAST(:user_id AS bigint) AND cr.service_id = s.id
+"""
+_ON_SALE = f"""
+{_SERVICES}
  WHERE s.enabled AND s.held_reason IS NULL AND c.enabled
    AND (s.mode <> 'provider' OR EXISTS (SELECT {LIVE_ROUTES}))
 """
@@ -250,8 +255,8 @@ SELECT s.id, s.name, c.id, c.name, c.platform, s.type, s.mode, s.description, s.
        s.refill, s.refill_days, s.cancel, s.rate, s.cost, s.allow_below_cost, {DISCOUNT}, cr.rate
 {_ON_SALE}
 """
-_PLACE = "c.position, c.id, s.position, s.id"
-_LIST = text(f"{_COLUMNS} ORDER BY {_PLACE}")
+_PLACES = places_by(OWN_RATE)
+_LIST = text(f"{_COLUMNS} ORDER BY {_PLACES['position']}")
 _ONE = text(f"{_COLUMNS} AND s.id = :service_id")
 # A cursor is the id of a page's last service: where that stands now is where the next page begins.
 _WANTED = """
@@ -261,16 +266,18 @@ _WANTED = """
    AND (s.id = CAST(:found_id AS bigint) OR s.name || ' ' || c.name ILIKE ALL (CAST(:patterns AS text[])))
 """
 _COUNT = text(f"SELECT count(*) FROM (SELECT {_ON_SALE} {_WANTED} LIMIT :most) counted")
-_PAGE = text(
-    f"""
+_PAGES = {
+    order: text(
+        f"""
 {_COLUMNS}
 {_WANTED}
-   AND (CAST(:after AS bigint) IS NULL OR ({_PLACE}) > (
-        SELECT lc.position, lc.id, ls.position, ls.id FROM services ls JOIN categories lc ON lc.id = ls.category_id
-         WHERE ls.id = CAST(:after AS bigint)))
- ORDER BY {_PLACE} LIMIT :size OFFSET :skip
+   AND (CAST(:after AS bigint) IS NULL
+        OR ({place}) > (SELECT {place} {_SERVICES} WHERE s.id = CAST(:after AS bigint)))
+ ORDER BY {place} LIMIT :size OFFSET :skip
 """
-)
+    )
+    for order, place in _PLACES.items()
+}
 
 
 def _nearest(column: str) -> str:

@@ -10,7 +10,18 @@ from starlette.requests import Request
 from smmpanel.accounts.callers import CurrentCaller, calling
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
-from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, Limit, Page, Pagination, Search, skipped
+from smmpanel.api.lists import (
+    AFTER,
+    LIMIT_USUAL,
+    NUMBERED_MAX,
+    After,
+    Limit,
+    Page,
+    Pagination,
+    Search,
+    ServiceSort,
+    skipped,
+)
 from smmpanel.catalog.platforms import PLATFORMS
 from smmpanel.catalog.price_lists import ServiceFilter, ServiceRow, count_services, services_page
 from smmpanel.catalog.queries import shelves
@@ -85,7 +96,7 @@ class SmmService(BaseModel):
 
 
 class SmmServices(BaseModel):
-    """A page of services, in the order of the catalogue."""
+    """A page of services."""
 
     success: Literal[True] = True
     data: list[SmmService]
@@ -127,6 +138,7 @@ async def services(
     category_id: RowId | None = None,
     platform: Platform = None,
     search: Search = None,
+    sort: ServiceSort = "position",
     page: Page = 1,
     after: After = None,
     limit: Limit = LIMIT_USUAL,
@@ -134,7 +146,9 @@ async def services(
     """Return the services on sale at the caller's own prices; all words of `search` must occur in the names, or be the id."""
     wanted = ServiceFilter(category_id=category_id, platform=platform, search=search)
     before = 0 if after else skipped(page, limit)
-    found = await services_page(session, viewer.user_id, panel.currency, wanted, after=after, size=limit, skip=before)
+    found = await services_page(
+        session, viewer.user_id, panel.currency, wanted, after=after, size=limit, skip=before, order=sort
+    )
     total = await count_services(session, viewer.user_id, panel.currency, wanted, most=NUMBERED_MAX)
     records = await track_records(session, [row.id for row in found.rows])
     formats = formats_of(request)

@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.catalog.kept_lists import folded
+from smmpanel.catalog.sorting import LIST_RATE, ServiceOrder, bare_sql, mark_of, places_by
 from smmpanel.kernel.paging import Paged, key_from, paged
 
 ROWS = 50
@@ -85,12 +86,19 @@ class ServiceLine(NamedTuple):
 
 
 async def service_lines(
-    session: AsyncSession, wanted: ServiceFilter, *, after: str | None = None, size: int = ROWS, skip: int = 0
+    session: AsyncSession,
+    wanted: ServiceFilter,
+    *,
+    after: str | None = None,
+    size: int = ROWS,
+    skip: int = 0,
+    order: ServiceOrder = "position",
 ) -> Paged[ServiceLine]:
-    """Return a page of services in the order of the shelves; the cursor is the last one's id, `skip` for numbered pages."""
-    given = {**wanted.parameters(), "after": key_from(after), "most": size + 1, "skip": skip}
-    rows = [ServiceLine(*row) for row in await session.execute(_LINES, given)]
-    return paged(rows, size, [row.id for row in rows])
+    """Return a page of services, in the order of the shelves unless asked otherwise; `skip` is for numbered pages."""
+    mark = mark_of(order)
+    given = {**wanted.parameters(), "after": key_from(after, mark), "most": size + 1, "skip": skip}
+    rows = [ServiceLine(*row) for row in await session.execute(_LINES[order], given)]
+    return paged(rows, size, [row.id for row in rows], mark)
 
 
 async def service_line(session: AsyncSession, service_id: int) -> ServiceLine | None:
@@ -133,11 +141,6 @@ def literal(word: str) -> str:
     return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def bare_sql(column: str) -> str:
-    """Return an SQL expression for a text without case and diacritics, as `folded` makes them."""
-    return f"lower(translate(regexp_replace(normalize({column}, NFKD), '[\\u0300-\\u036f]', '', 'g'), 'Đđ', 'dd'))"
-
-
 _FOUND = f"""
        (CAST(:words AS text[]) IS NULL OR s.id = CAST(:as_id AS bigint)
         OR {bare_sql("s.name")} LIKE ALL (CAST(:words AS text[])))
@@ -160,21 +163,23 @@ _FIRST_ASKED = """
       JOIN provider_services ps ON ps.id = r.provider_service_id JOIN providers p ON p.id = ps.provider_id
      WHERE r.service_id = s.id ORDER BY r.enabled DESC, r.priority, r.id LIMIT 1) f ON true
 """
-_SHELVED = "(c.position, c.id, s.position, s.id)"
 # The rows are chosen before their routes are looked up, so that only a page's worth of those is read.
-_LINES = text(
-    f"""
+_LINES = {
+    order: text(
+        f"""
 WITH chosen AS MATERIALIZED (
     SELECT s.id FROM services s JOIN categories c ON c.id = s.category_id
      WHERE {_FOUND}
-       AND (CAST(:after AS bigint) IS NULL OR {_SHELVED} > (
-            SELECT c2.position, c2.id, s2.position, s2.id FROM services s2 JOIN categories c2 ON c2.id = s2.category_id
-             WHERE s2.id = CAST(:after AS bigint)))
-     ORDER BY c.position, c.id, s.position, s.id LIMIT :most OFFSET :skip)
+       AND (CAST(:after AS bigint) IS NULL OR ({place}) > (
+            SELECT {place} FROM services s JOIN categories c ON c.id = s.category_id
+             WHERE s.id = CAST(:after AS bigint)))
+     ORDER BY {place} LIMIT :most OFFSET :skip)
 {_COLUMNS} FROM chosen x JOIN services s ON s.id = x.id JOIN categories c ON c.id = s.category_id {_FIRST_ASKED}
- ORDER BY c.position, c.id, s.position, s.id
+ ORDER BY {place}
 """
-)
+    )
+    for order, place in places_by(LIST_RATE).items()
+}
 _LINE = text(
     f"{_COLUMNS} FROM services s JOIN categories c ON c.id = s.category_id {_FIRST_ASKED} WHERE s.id = CAST(:id AS bigint)"
 )

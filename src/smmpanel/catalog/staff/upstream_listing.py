@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.catalog.kept_lists import folded
 from smmpanel.catalog.live_routes import MISSES_UNTIL_GONE
-from smmpanel.catalog.staff.listing import WORDS_MAX, bare_sql, literal
+from smmpanel.catalog.sorting import bare_sql
+from smmpanel.catalog.staff.listing import WORDS_MAX, literal
 from smmpanel.kernel.paging import Paged, key_from, paged
 from smmpanel.providers.protocol import UpstreamService
 
