@@ -35,7 +35,7 @@ async def test_the_palette_leads_to_the_search_if_it_knows_nothing(site, visit):
 async def test_a_colour_is_seen_before_it_is_taken(site, visit):
     page = await visit("/staff/settings", site.people[ADMIN])
     own = page.get_by_label("Use the house's own blue")
-    await expect(own).to_be_checked()
+    await own.check()
 
     await page.get_by_label("Colour", exact=True).fill("#e0632f")
     await expect(page.locator("#accent-shown svg")).to_be_visible()

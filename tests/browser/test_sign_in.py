@@ -31,7 +31,7 @@ async def test_somebody_signs_in(visit, db, scripts):
 
     await page.get_by_label("User name").fill(name)
     await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("button", name="Sign in", exact=True).click()
 
     await page.wait_for_url("/orders/new")
     [session_cookie] = [each for each in await page.context.cookies() if each["name"] == "smmpanel_session"]
@@ -44,7 +44,7 @@ async def test_a_wrong_password_is_said_at_once_and_the_name_is_kept(visit, comp
     await page.get_by_label("User name").fill("nobody.here")
     await page.get_by_label("Password").fill("wrong password")
 
-    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("button", name="Sign in", exact=True).click()
 
     await page.get_by_role("alert").wait_for()
     assert await page.get_by_label("User name").input_value() == "nobody.here"

@@ -26,6 +26,7 @@ from smmpanel.panel_api.app import PanelApi
 from smmpanel.panel_api.calls import ACTIONS, CALLS, ERRORS, LINK
 from smmpanel.panel_api.examples import PLACEHOLDER_KEY
 from smmpanel.panel_api.wording import _BY_CODE, INCORRECT_ORDER, REFILL_NOT_FOUND
+from smmpanel.web.key_limiting import KeyLimiter
 
 SECONDS = 30
 # `fetch` came with this one.
@@ -90,7 +91,7 @@ RUNNERS: dict[str, tuple[Callable[[], object], Callable[[str], Any]]] = {
 
 
 def test_everything_that_can_be_called_is_told(panel):
-    known = {"add", "services", *PanelApi(panel)._actions}
+    known = {"add", "services", *PanelApi(panel, KeyLimiter(1, 1))._actions}
 
     assert {dict(call.fields)["action"] for call in CALLS} == set(ACTIONS) == known
 

@@ -127,7 +127,7 @@ async def save_terms(request: Request, panel: CurrentPanel, viewer: Editing, ses
             changed = await set_referral_terms(session, viewer, terms)
     except InvalidInputError as wrong:
         name = str(wrong.fields.get("field", ""))
-        errors = {name: say(request, WRONG.get(name, wrong.template))}
+        errors = {name: say(request, WRONG[name]) if name in WRONG else say(request, wrong.template, **wrong.facts)}
         typed = {"approval": "", **form}
         shown = await _shown(panel, viewer, session, tab="terms", typed=typed, errors=errors)
         return page(request, "growth/staff/referrals.html", shown, status=HTTPStatus.UNPROCESSABLE_ENTITY)

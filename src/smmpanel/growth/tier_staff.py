@@ -222,7 +222,7 @@ def _amount(form: Mapping[str, str], name: str) -> Decimal:
 
 
 def _faults(request: Request, wrong: InvalidInputError) -> dict[str, str]:
-    reason = say(request, wrong.template, **{name: value for name, value in wrong.fields.items() if name != "reason"})
+    reason = say(request, wrong.template, **wrong.facts)
     return {str(wrong.fields["field"]): reason[:1].upper() + reason[1:]}
 
 

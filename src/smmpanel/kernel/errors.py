@@ -47,4 +47,6 @@ class InvalidInputError(PanelError):
     def __init__(self, *, field: str, reason: str, **facts: object) -> None:
         self.template = reason
         """The reason before its places were filled: what catalogues translate."""
+        self.facts = facts
+        """What fills these places. Without any there are none: braces in the reason are then what somebody typed."""
         super().__init__(field=field, reason=reason.format(**facts) if facts else reason, **facts)

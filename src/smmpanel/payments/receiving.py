@@ -26,6 +26,7 @@ from smmpanel.payments.settling import settle_waiting
 BODY_MAX_BYTES = 64 * 1024
 HEADER_KEPT_MAX = 200
 WEBHOOK = "webhook"
+REFUSED, DIFFERS = "payment_message_refused", "payment_message_differs"
 
 
 class MessageRefusedError(PanelError):
@@ -98,7 +99,7 @@ def _read(proved: list[_Proved], message: Message) -> tuple[_Proved, Reading]:
 
 async def _refuse(panel: Panel, gateway: str, ip: str | None) -> None:
     async with panel.db.transaction() as session:
-        await raise_alert(session, "payment_message_refused", f"gateway:{gateway}", AlertLevel.WARNING, ip=ip or "?")
+        await raise_alert(session, REFUSED, f"gateway:{gateway}", AlertLevel.WARNING, ip=ip or "?")
     raise MessageRefusedError
 
 
@@ -129,7 +130,7 @@ async def _store(
         # The same number with another content: the first one stands, and somebody should know.
         key = str(event["event_key"])
         subject = f"gateway:{proved.method.gateway}"
-        await raise_alert(session, "payment_message_differs", subject, AlertLevel.CRITICAL, key=key)
+        await raise_alert(session, DIFFERS, subject, AlertLevel.CRITICAL, key=key)
 
 
 def _kept(adapter: Gateway, message: Message) -> dict[str, str]:

@@ -29,6 +29,7 @@ from smmpanel.payments.states import DepositState, advanced
 TRIES_MAX = 8
 FIRST_PAUSE = timedelta(seconds=5)
 TEXT_MAX = 500
+FAILING = "payment_message_failing"
 
 log = get_logger()
 _NEXT = (
@@ -76,7 +77,7 @@ async def _put_off(panel: Panel, event_id: int) -> None:
         event.due_at = panel.clock() + FIRST_PAUSE * 4 ** min(event.tries, TRIES_MAX)
         if event.tries >= TRIES_MAX:
             told = {"key": event.event_key, "tries": event.tries}
-            await raise_alert(session, "payment_message_failing", f"event:{event.id}", AlertLevel.CRITICAL, **told)
+            await raise_alert(session, FAILING, f"event:{event.id}", AlertLevel.CRITICAL, **told)
 
 
 async def settle_event(session: AsyncSession, panel: Panel, event: GatewayEvent) -> None:

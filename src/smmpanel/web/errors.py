@@ -117,7 +117,7 @@ def failure_of(request: Request, error: PanelError) -> Failure:
     language = language_of(request)
     facts = dict(error.fields)
     if isinstance(error, InvalidInputError):
-        facts["reason"] = translate(language, error.template, **facts)
+        facts["reason"] = translate(language, error.template, **error.facts)
     elif "text" in facts:  # the whole sentence is a fact
         facts["text"] = translate(language, str(facts["text"]))
     message = translate(language, error.message)

@@ -77,8 +77,7 @@ async def save(
             changed = await _save(session, panel, viewer, section, form, ip=address_of(request))
     except InvalidInputError as wrong:
         field = str(wrong.fields["field"])
-        facts = {name: value for name, value in wrong.fields.items() if name not in {"field", "reason"}}
-        errors = {field: say(request, wrong.template, **facts)}
+        errors = {field: say(request, wrong.template, **wrong.facts)}
         typed = {name: form.get(name, "") for name in _FIELDS[section]}
         shown = await _shown(request, panel, viewer, session, typed=typed, errors=errors)
         return page(request, "entrypoints/sign_in_settings.html", shown, status=HTTPStatus.UNPROCESSABLE_ENTITY)
