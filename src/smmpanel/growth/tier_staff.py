@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from smmpanel.accounts.access import Permission, Viewer
 from smmpanel.accounts.current import FOR_STAFF, staff_with
-from smmpanel.catalog.staff.typed import amount_in, written
+from smmpanel.catalog.staff.typed import amount_in, faults_of, written
 from smmpanel.growth.tier_consequences import Consequences, consequences_of, with_tier
 from smmpanel.growth.tier_editing import (
     BENEFIT_MAX,
@@ -115,7 +115,7 @@ async def take_new_tier(request: Request, viewer: Editing, session: Session) -> 
             await add_tier(session, wanted, actor=viewer)
             return with_toast(see_other(WAY), Toast(say(request, ADDED), say(request, USERS_FOLLOW)))
     except InvalidInputError as wrong:
-        return _again(request, TierForm(None, form, faults=_faults(request, wrong)))
+        return _again(request, TierForm(None, form, faults=faults_of(request, wrong)))
     return page(request, "growth/staff/tier.html", TierForm(None, form, consequences=asked, sure=_signed(wanted)))
 
 
@@ -147,7 +147,7 @@ async def save_tier(request: Request, viewer: Editing, session: Session, tier_id
             await edit_tier(session, tier_id, wanted, actor=viewer)
             return with_toast(see_other(WAY), Toast(say(request, SAVED), say(request, USERS_FOLLOW)))
     except InvalidInputError as wrong:
-        return _again(request, _form(viewer, tiers, tier, form, faults=_faults(request, wrong)))
+        return _again(request, _form(viewer, tiers, tier, form, faults=faults_of(request, wrong)))
     shown = _form(viewer, tiers, tier, form, consequences=asked, sure=_signed(wanted))
     return page(request, "growth/staff/tier.html", shown)
 
@@ -168,7 +168,7 @@ async def remove(request: Request, viewer: Editing, session: Session, tier_id: R
     try:
         await remove_tier(session, tier_id, actor=viewer)
     except InvalidInputError as wrong:
-        said = next(iter(_faults(request, wrong).values()))
+        said = next(iter(faults_of(request, wrong).values()))
         return with_toast(see_other(f"{WAY}/{tier_id}"), Toast(said, kind="is-bad"))
     return with_toast(see_other(WAY), Toast(say(request, REMOVED), say(request, USERS_FOLLOW)))
 
@@ -219,11 +219,6 @@ def _amount(form: Mapping[str, str], name: str) -> Decimal:
     if amount is None:
         raise InvalidInputError(field=name, reason=NEEDED)
     return amount
-
-
-def _faults(request: Request, wrong: InvalidInputError) -> dict[str, str]:
-    reason = say(request, wrong.template, **wrong.facts)
-    return {str(wrong.fields["field"]): reason[:1].upper() + reason[1:]}
 
 
 def _again(request: Request, shown: TierForm) -> Response:

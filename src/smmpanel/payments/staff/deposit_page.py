@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from smmpanel.accounts.access import Permission, Viewer
 from smmpanel.accounts.current import FOR_STAFF, staff_with
-from smmpanel.kernel.errors import InvalidInputError, NotFoundError, PanelError
+from smmpanel.catalog.staff.typed import faults_of
+from smmpanel.kernel.errors import NotFoundError, PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
 from smmpanel.kernel.money import parse_amount
@@ -25,7 +26,6 @@ from smmpanel.payments.queries import deposit_line, story_of
 from smmpanel.payments.staff.deposit_list import PATH, Looking
 from smmpanel.payments.states import DepositState, moves
 from smmpanel.payments.words import OUTCOME_WORDS, REASON_WORDS, RECEIPT_WORDS, STATE_WORDS
-from smmpanel.web.errors import failure_of
 from smmpanel.web.forms import read_form
 from smmpanel.web.inputs import RowId
 from smmpanel.web.languages import say
@@ -154,11 +154,3 @@ async def _page(
     )
     status = wrong.status if wrong else HTTPStatus.OK
     return page(request, "payments/staff/deposit.html", shown, status=status)
-
-
-def faults_of(request: Request, wrong: PanelError) -> dict[str, str]:
-    """Return what is wrong, by field, in the reader's language; what belongs to no field is under the empty name."""
-    if isinstance(wrong, InvalidInputError):
-        reason = say(request, str(wrong.fields["reason"]))
-        return {str(wrong.fields["field"]): reason[:1].upper() + reason[1:]}
-    return {"": failure_of(request, wrong).message}

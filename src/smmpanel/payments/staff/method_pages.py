@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from smmpanel.accounts.access import Permission, Viewer
 from smmpanel.accounts.current import FOR_STAFF, staff_with
+from smmpanel.catalog.staff.typed import faults_of
 from smmpanel.kernel.errors import NotFoundError, PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.panel import Panel
@@ -28,7 +29,6 @@ from smmpanel.payments.methods import (
 from smmpanel.payments.models import PaymentMethod
 from smmpanel.payments.presets import memo_prefix
 from smmpanel.payments.protocol import Gateway, Setting
-from smmpanel.payments.staff.deposit_page import faults_of
 from smmpanel.payments.staff.method_forms import new_typed, secrets_in, terms_in, typed_of
 from smmpanel.web.formats import SYMBOLS
 from smmpanel.web.forms import read_form

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from smmpanel.accounts.access import Permission, Viewer
 from smmpanel.accounts.current import FOR_STAFF
 from smmpanel.accounts.finding import find_user
+from smmpanel.catalog.staff.typed import faults_of
 from smmpanel.kernel.errors import InvalidInputError, NotFoundError, PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.panel import Panel
@@ -20,7 +21,7 @@ from smmpanel.payments.models import GatewayEvent, Receipt, ReceiptState
 from smmpanel.payments.queries import DepositLine, candidates_for, receipt_line
 from smmpanel.payments.staff.deposit_list import PATH as LIST_PATH
 from smmpanel.payments.staff.deposit_list import Looking
-from smmpanel.payments.staff.deposit_page import BODY_SHOWN_MAX, Settling, faults_of
+from smmpanel.payments.staff.deposit_page import BODY_SHOWN_MAX, Settling
 from smmpanel.payments.words import REASON_WORDS, RECEIPT_WORDS, STATE_WORDS
 from smmpanel.web.forms import read_form
 from smmpanel.web.inputs import RowId
