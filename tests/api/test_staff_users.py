@@ -132,6 +132,16 @@ async def test_what_no_balance_is_changed_by(member, me, db, form, field):
     assert await audits(db, me.user_id) == []
 
 
+async def test_nobody_of_the_staff_changes_their_own_balance(member, db):
+    for cashier, status in ((await member(P.USERS_BALANCE), 403), (await member(role=Role.MASTER_ADMIN), 200)):
+        answer = await put(cashier, f"/api/admin/users/{cashier.user_id}/balance", amount=1, reason="x")
+
+        assert answer.status_code == status, answer.text
+        assert answer.json().get("code") == ("own_balance" if status == 403 else None)
+        assert await cashier.balance() == ("100.00" if status == 403 else "101.00")
+        assert len(await audits(db, cashier.user_id)) == (0 if status == 403 else 1)
+
+
 async def test_two_keys_that_differ(member, me):
     cashier = await member(P.USERS_BALANCE)
     path = f"/api/admin/users/{me.user_id}/balance"

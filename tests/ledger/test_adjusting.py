@@ -6,10 +6,12 @@ import pytest
 from sqlalchemy import select
 
 from making import assert_books, make_user, staff
-from smmpanel.accounts.access import Permission
+from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.models import AuditEntry
+from smmpanel.accounts.states import Role
 from smmpanel.kernel.money import Money
-from smmpanel.ledger import AdjustmentKind, KeyReusedError, adjust_by_staff, paid_in, statement
+from smmpanel.ledger import AdjustmentKind, KeyReusedError, adjust_by_staff, balance_of, paid_in, statement
+from smmpanel.ledger.adjusting import OwnBalanceError, may_adjust
 
 BOSS = staff(None, Permission.USERS_BALANCE)
 
@@ -48,3 +50,30 @@ async def test_a_key_stands_for_one_kind(db):
         await adjust_by_staff(session, BOSS, mai, money, reason="x", key="a", kind=AdjustmentKind.GIFT)
         with pytest.raises(KeyReusedError):
             await adjust_by_staff(session, BOSS, mai, money, reason="x", key="a", kind=AdjustmentKind.PAYMENT)
+
+
+@pytest.mark.parametrize("role", [Role.STAFF, Role.ADMIN])
+async def test_nobody_of_the_staff_books_on_their_own_wallet(db, role):
+    async with db.transaction() as session:
+        clerk, mai = await make_user(session), await make_user(session)
+        for name, acted_by in ((clerk, None), (mai, clerk)):
+            actor = Actor("user", name, "clerk", role, frozenset({Permission.USERS_BALANCE}), acted_by=acted_by)
+            with pytest.raises(OwnBalanceError):
+                await adjust_by_staff(session, actor, clerk, Money.of("1", "USD"), reason="x", key="a")
+            assert not may_adjust(actor, clerk)
+    async with db.transaction() as session:
+        assert (await balance_of(session, clerk, "USD")).amount == 100
+        assert (await session.scalars(select(AuditEntry))).all() == []
+
+
+async def test_the_master_admin_books_on_their_own_wallet_on_the_record(db):
+    async with db.transaction() as session:
+        boss = await make_user(session)
+        actor = Actor("user", boss, "boss", Role.MASTER_ADMIN, frozenset())
+        assert may_adjust(actor, boss)
+        assert await adjust_by_staff(session, actor, boss, Money.of("1", "USD"), reason="x", key="a")
+    async with db.transaction() as session:
+        assert (await balance_of(session, boss, "USD")).amount == 101
+        assert [(one.actor_id, one.subject) for one in await session.scalars(select(AuditEntry))] == [
+            (boss, f"user:{boss}")
+        ]

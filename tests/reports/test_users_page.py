@@ -211,6 +211,20 @@ async def test_money_is_booked_once_however_often_the_form_is_sent(admin, db, ma
     assert "a gift" in shown.text
 
 
+async def test_staff_are_offered_no_form_for_their_own_balance_and_cannot_send_one(panel, db, mai):
+    clerk = await sign_in(panel, role=Role.STAFF, permissions=["users.view", "users.balance"])
+    async with db.transaction() as session:
+        own = await session.scalar(select(User.id).where(User.role == Role.STAFF))
+
+    key = key_in((await clerk.get(f"{WAY}/{mai}")).text)
+    assert f"{WAY}/{own}/balance" not in (await clerk.get(f"{WAY}/{own}")).text
+    sent = await clerk.post(f"{WAY}/{own}/balance", {"amount": "2", "reason": "a gift", "key": key})
+
+    assert (sent.status_code, "Somebody else has to change" in sent.text) == (403, True)
+    assert (await balance(db, own), await trail(db, own)) == (0, [])
+    await clerk.client.aclose()
+
+
 async def test_the_same_form_with_something_else_in_it_books_nothing(admin, db, mai):
     key = key_in((await admin.get(f"{WAY}/{mai}")).text)
     await admin.post(f"{WAY}/{mai}/balance", {"amount": "2", "reason": "a gift", "key": key})

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.audit import audit
 from smmpanel.accounts.finding import locked_user
-from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.accounts.states import Role
+from smmpanel.kernel.errors import ForbiddenError, InvalidInputError
 from smmpanel.kernel.facts import Fact, record
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import Money, plain
@@ -48,6 +49,12 @@ _POSTED_AS: Mapping[AdjustmentKind, tuple[Reason, AccountKind]] = {
 }
 
 
+class OwnBalanceError(ForbiddenError):
+    """Staff book nothing on their own wallets."""
+
+    code, message = "own_balance", marked("Somebody else has to change your own balance.")
+
+
 class BalanceAdjusted(Fact):
     """Money was added to a wallet by hand, or taken from it."""
 
@@ -58,6 +65,16 @@ class BalanceAdjusted(Fact):
     reason: str
     key: str
     kind: AdjustmentKind = AdjustmentKind.PLAIN
+
+
+def may_adjust(actor: Actor, user_id: int) -> bool:
+    """Whether somebody may book on this wallet by hand: staff never on their own."""
+    return actor.may(Permission.USERS_BALANCE) and not _is_own(actor, user_id)
+
+
+def _is_own(actor: Actor, user_id: int) -> bool:
+    # The master admin is the business: what they move is theirs either way, and on the record.
+    return actor.role is not Role.MASTER_ADMIN and user_id in {actor.user_id, actor.acted_by}
 
 
 async def adjust_balance(
@@ -113,9 +130,11 @@ async def adjust_by_staff(
 ) -> bool:
     """Credit or debit a user's wallet as a member of staff, on the record; `False` if this key did it before.
 
-    Raises `UserNotFoundError`, or what `adjust_balance` raises.
+    Raises `OwnBalanceError`, `UserNotFoundError`, or what `adjust_balance` raises.
     """
     actor.require(Permission.USERS_BALANCE)
+    if _is_own(actor, user_id):
+        raise OwnBalanceError
     user = await locked_user(session, user_id)
     is_done = await adjust_balance(session, user.id, amount, reason=reason, key=key, kind=kind)
     if is_done:

@@ -26,7 +26,7 @@ from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
 from smmpanel.kernel.panel import Panel
 from smmpanel.ledger import AdjustmentKind
-from smmpanel.ledger.adjusting import KIND_WORDS
+from smmpanel.ledger.adjusting import KIND_WORDS, may_adjust
 from smmpanel.ledger.pages import REASONS
 from smmpanel.reports.users.list_page import WAY, Looking
 from smmpanel.reports.users.reading import ORDERS_LOOKED_AT, UserFacts, facts_of
@@ -173,7 +173,7 @@ async def user_page(
         commission_typed=written(facts.commission),
         may_edit_referrals=viewer.may(Permission.REFERRALS_EDIT),
         may_see_referrals=viewer.may(Permission.REFERRALS_VIEW),
-        may_adjust=viewer.may(Permission.USERS_BALANCE),
+        may_adjust=may_adjust(viewer, user.id),
         may_edit=viewer.may(Permission.USERS_EDIT),
         may_end=viewer.may(Permission.USERS_EDIT) and is_over,
         may_stop=viewer.may(Permission.USERS_SUSPEND) and is_over and not is_self,
