@@ -24,7 +24,7 @@ AMOUNT = Numeric(24, 6)
 
 
 class Coupon(Base):
-    """A word that takes a share or an amount off a single order. It is never changed, only stopped."""
+    """A word that takes a share or an amount off an order. It is never changed, only stopped."""
 
     __tablename__ = "coupons"
     __table_args__ = (
@@ -67,7 +67,7 @@ class CouponHolder(Base):
 
 
 class CouponUse(Base):
-    """What a coupon took off an order."""
+    """What a coupon took off an order; the row goes when the order came to nothing and the use was given back."""
 
     __tablename__ = "coupon_uses"
     __table_args__ = (Index("ix_coupon_uses_coupon", "coupon_id", "order_id"),)

@@ -17,8 +17,8 @@ from smmpanel.orders.drafting import Draft, NewOrder, Off
 from smmpanel.orders.models import OrderKind
 
 CODE_MAX = 40
-SINGLE = frozenset({OrderKind.NORMAL, OrderKind.MANUAL, OrderKind.STOCK})
-"""What a coupon is for: orders that are delivered as one."""
+FITTING = frozenset({OrderKind.NORMAL, OrderKind.DRIP, OrderKind.MANUAL, OrderKind.STOCK})
+"""What a coupon is for: orders that are paid as one. A subscription is earned post by post, at prices that are not frozen as a whole."""
 HUNDRED, ZERO = Decimal(100), Decimal(0)
 
 
@@ -31,6 +31,11 @@ class CouponWorthlessError(PanelError):
 def code_typed(typed: str) -> str:
     """Return a coupon's code however it was typed."""
     return "".join(typed.split()).upper()[: CODE_MAX + 1]
+
+
+def could_be_code(typed: str) -> bool:
+    """Whether there may be such a coupon at all; what no code can hold is not asked of the database."""
+    return typed.isascii() and typed.isprintable()
 
 
 def taken_off(coupon: Coupon, charge: Decimal, cost: Decimal | None) -> Decimal:
@@ -60,7 +65,8 @@ class Coupons:
         coupons = cls(now)
         if not named:
             return coupons
-        wanted = select(Coupon).where(Coupon.code.in_({code_typed(order.coupon) for order in named}))
+        codes = {code for order in named if could_be_code(code := code_typed(order.coupon))}
+        wanted = select(Coupon).where(Coupon.code.in_(codes))
         locked = wanted.order_by(Coupon.id).with_for_update(key_share=True).execution_options(populate_existing=True)
         coupons.by_code = {row.code: row for row in await session.scalars(locked)}
         ids = [row.id for row in coupons.by_code.values()]
@@ -88,7 +94,7 @@ class Coupons:
 
     def _holds(self, coupon: Coupon, one: Draft) -> bool:
         return (
-            one.kind in SINGLE
+            one.kind in FITTING
             and coupon.stopped_at is None
             and (coupon.valid_until is None or self.now < coupon.valid_until)
             and (coupon.max_uses is None or self.uses[coupon.id] < coupon.max_uses)

@@ -220,6 +220,8 @@ async def _place(session: AsyncSession, runs: Sequence[_Run], currency: str, now
 
 def _row(order_id: int, run: _Run) -> dict[str, Any]:
     parent, route = run.parent, run.route
+    # The parent's coupon was taken off the whole, of which the run has its share.
+    terms = {name: value for name, value in parent["terms"].items() if name != "coupon"}
     basis = SERVICE_TYPES[parent["terms"]["type"]].basis
     cost = {
         "route": route.id,
@@ -240,7 +242,7 @@ def _row(order_id: int, run: _Run) -> dict[str, Any]:
         "charge": run.charge,
         "rate": parent["rate"],
         "cost": charge(route.cost, parent["quantity_per_run"], basis),
-        "terms": orjson.dumps({**parent["terms"], "cost": cost}).decode(),
+        "terms": orjson.dumps({**terms, "cost": cost}).decode(),
         "provider_id": route.provider_id,
         "route_id": route.id,
     }
