@@ -25,6 +25,7 @@ import smmpanel.orders.bypassing
 import smmpanel.orders.dripping
 import smmpanel.orders.proving
 import smmpanel.orders.reconciling
+import smmpanel.orders.returning_coupons
 import smmpanel.orders.sending_cancels
 import smmpanel.orders.submission
 import smmpanel.orders.telling
@@ -33,8 +34,8 @@ import smmpanel.orders.tracking
 import smmpanel.orders.tracking_subscriptions
 import smmpanel.payments.expiring
 import smmpanel.payments.forgetting
+import smmpanel.payments.inbox
 import smmpanel.payments.proving
-import smmpanel.payments.settling
 import smmpanel.payments.telling
 import smmpanel.providers.balances
 import smmpanel.providers.health
