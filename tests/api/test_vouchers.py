@@ -59,3 +59,8 @@ async def test_a_coupon_is_part_of_the_discount_of_the_price_breakdown(me, panel
     placed = (await me.post("/api/orders", **body)).json()
     assert placed["price_breakdown"] == {"base_price": 10, "discount": 2, "final_price": 8}
     assert placed["new_balance"] == 92
+    text = f"{service} | https://example.com/y | 1000\n{service} | https://example.com/z | 500"
+    many = (await me.post("/api/orders/mass", text=text, coupon="spring ")).json()
+    assert (many["placed"], many["total"], many["new_balance"]) == (2, 12, 80)
+    wrong = (await me.post("/api/orders/mass", text=text, coupon="winter")).json()
+    assert [line["error"]["code"] for line in wrong["lines"]] == ["coupon_worthless"] * 2

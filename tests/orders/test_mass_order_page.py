@@ -1,13 +1,16 @@
 """Many orders from one page: pasted or uploaded, checked line by line, placed once."""
 
 import re
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import func, select
 
-from making import credit, make_service, make_user
+from making import credit, make_service, make_user, staff
 from orders.customer_pages import OWN, browser_of
+from smmpanel.accounts.access import Permission
 from smmpanel.accounts.models import User
+from smmpanel.orders.coupon_editing import CouponTerms, make_coupon
 from smmpanel.orders.mass import MASS_LINES_MAX
 from smmpanel.orders.models import Order
 
@@ -123,6 +126,25 @@ async def test_lines_beyond_the_balance_are_refused(panel, browser, service):
 
     assert await count_orders(panel) == 2
     assert "Your balance is short by $2.00." in answer.text
+
+
+async def test_a_coupon_is_for_each_line_and_is_kept_with_what_it_could_not_be_used_for(panel, browser, service):
+    assert 'name="coupon"' not in (await browser.get("/orders/mass")).text
+    async with panel.db.transaction() as session:
+        boss = staff(None, Permission.VOUCHERS_EDIT)
+        terms = CouponTerms("SPRING", percent=Decimal(25), uses_per_user=1)
+        await make_coupon(session, terms, actor=boss, now=panel.clock())
+    text = f"{service} | {LINK}.a | 1000\n{service} | {LINK}.b | 1000"
+
+    checked = await send(browser, text=text, coupon="spring")
+    assert ("$1.50" in checked.text, await count_orders(panel)) == (True, 0)
+    answer = await send(browser, deed="place", text=text, coupon="spring", key=key_in(checked.text))
+
+    assert "This coupon cannot be used for this order." in answer.text
+    assert re.search(r'name="coupon"[^>]* value="spring"', answer.text)
+    assert re.search(r"<textarea[^>]*>\n([^<]*)</textarea>", answer.text)[1] == f"{service} | {LINK}.b | 1000"
+    assert "$8.50" in answer.text
+    assert await count_orders(panel) == 1
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])

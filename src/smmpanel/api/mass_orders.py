@@ -67,6 +67,7 @@ async def place_many(
         now=panel.clock(),
         api_key_id=viewer.api_key_id,
         daily_cap=spend_cap_of(viewer),
+        coupon=(form.coupon or "").strip(),
     )
     balance = await balance_of(session, viewer.user_id, panel.currency)
     return MassAnswer(

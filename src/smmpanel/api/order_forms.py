@@ -105,6 +105,12 @@ class MassForm(BaseModel):
     )
     dry_run: bool = Field(default=False, description="Only say what would happen.")
     all_or_none: bool = Field(default=False, description="Place nothing if a single line cannot be placed.")
+    coupon: Annotated[CleanText, Field(max_length=CODE_MAX)] | None = Field(
+        None,
+        description="A coupon's code, for each of the orders; each one placed is a use of it. A line for which it does not"
+        " count is refused.",
+        examples=["SPRING10"],
+    )
     key: Annotated[CleanText, Field(min_length=1, max_length=150)] | None = Field(
         None, description="With a key a repeat places only those lines that were not placed before."
     )

@@ -58,11 +58,13 @@ async def place_mass(
     now: datetime,
     api_key_id: int | None = None,
     daily_cap: Decimal | None = None,
+    coupon: str = "",
 ) -> MassResult:
     """Place the lines of a mass order that can be, or with `all_or_none` all of them or none, and say for each.
 
-    With a key a repeat finds what it placed before and places only what failed then. A dry run has the same answers and
-    writes nothing; only that goods in stock may run out is not foreseen.
+    A coupon is for each line, and each order placed is one use of it: a line for which it does not count, or not any more,
+    is refused rather than placed at another price. With a key a repeat finds what it placed before and places only what
+    failed then. A dry run has the same answers and writes nothing; only that goods in stock may run out is not foreseen.
     """
     if not lines:
         raise InvalidInputError(field="lines", reason=NO_LINES)
@@ -79,6 +81,7 @@ async def place_mass(
             None if key is None else f"{key}:{line.number}",
             api_key_id,
             daily_cap,
+            coupon,
         )
         for line in good
     ]

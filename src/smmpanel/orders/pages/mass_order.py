@@ -19,6 +19,8 @@ from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
 from smmpanel.ledger import balance_of
+from smmpanel.orders.coupon_editing import has_coupons
+from smmpanel.orders.coupons import CODE_MAX as COUPON_MAX
 from smmpanel.orders.glances import BatchProgress, batch_progress
 from smmpanel.orders.mass import (
     MASS_BYTES_MAX,
@@ -100,6 +102,9 @@ class MassPage:
     key: str
     error: str
     findings: Findings | None
+    coupon: str = ""
+    asks_coupon: bool = False
+    """Whether there are any coupons to be asked for."""
     lines_max: int = MASS_LINES_MAX
 
 
@@ -119,9 +124,10 @@ class _Input(NamedTuple):
 
 
 @router.get(PATH)
-async def show_mass_order(request: Request, _viewer: CurrentViewer) -> Response:
+async def show_mass_order(request: Request, panel: CurrentPanel, session: Session, _viewer: CurrentViewer) -> Response:
     """Show the empty form."""
-    return page(request, "orders/mass.html", MassPage("", "", random_text(KEY_LENGTH), "", None))
+    asks = await has_coupons(session, panel.clock())
+    return page(request, "orders/mass.html", MassPage("", "", random_text(KEY_LENGTH), "", None, asks_coupon=asks))
 
 
 @router.post(PATH)
@@ -130,9 +136,11 @@ async def take_mass_order(request: Request, panel: CurrentPanel, session: Sessio
     form = await read_form(request)
     deed = form.get("deed", "check")
     key = form.get("key", "")[:KEY_LENGTH] or random_text(KEY_LENGTH)
+    coupon = form.get("coupon", "").strip()[:COUPON_MAX]
+    asks = bool(coupon) or await has_coupons(session, panel.clock())
     given = await _read_input(request, form)
     if given.error:
-        shown = MassPage(given.text, given.csv, key, given.error, None)
+        shown = MassPage(given.text, given.csv, key, given.error, None, coupon, asks)
         return page(request, "orders/mass.html", shown, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     placing, all_or_none = deed in {"place", "place_all"}, deed == "place_all"
     result = await place_mass(
@@ -144,6 +152,7 @@ async def take_mass_order(request: Request, panel: CurrentPanel, session: Sessio
         key=key,
         currency=panel.currency,
         now=panel.clock(),
+        coupon=coupon,
     )
     if placing and result.placed and not result.failed:
         toast = Toast(say(request, PLACED_ALL, n=formats_of(request).num(result.placed)))
@@ -153,8 +162,10 @@ async def take_mass_order(request: Request, panel: CurrentPanel, session: Sessio
     if findings.placed:
         # What is left in the form is what is still to be done, as an order of its own.
         left = "" if given.csv else _lines_left(given.text, result)
-        return page(request, "orders/mass.html", MassPage(left, "", random_text(KEY_LENGTH), "", findings))
-    return page(request, "orders/mass.html", MassPage(given.text, given.csv, key, "", findings))
+        shown = MassPage(left, "", random_text(KEY_LENGTH), "", findings, coupon, asks)
+    else:
+        shown = MassPage(given.text, given.csv, key, "", findings, coupon, asks)
+    return page(request, "orders/mass.html", shown)
 
 
 @router.get(f"{PATH}/{{key}}")
