@@ -2,12 +2,15 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import func, select, text
 
-from making import assert_books, credit, make_provider, make_service, order_row
+from making import NOW, assert_books, credit, make_provider, make_service, order_row, staff
+from smmpanel.accounts.access import Permission
 from smmpanel.catalog.service_types import SERVICE_TYPES
+from smmpanel.orders.coupon_editing import CouponTerms, make_coupon
 from smmpanel.orders.models import Order
 
 LINK = "https://www.instagram.com/someone"
@@ -180,6 +183,23 @@ async def test_a_link_in_use_and_an_empty_stock(call, me, service, db):
     }
     assert await call(me, "add", service=stock, link="me@example.com") == {"error": "Not enough in stock"}
     assert await orders_of(db, me.user_id) == 1
+
+
+async def test_a_coupon_counts_for_single_orders_and_drip_feeds_and_a_wrong_one_is_refused(*, call, me, service, db):
+    fields = {"service": await service(rate="10", dripfeed=True), "link": LINK, "quantity": 1000}
+    async with db.transaction() as session:
+        terms = CouponTerms("SPRING", percent=Decimal(10), max_uses=2)
+        await make_coupon(session, terms, actor=staff(None, Permission.VOUCHERS_EDIT), now=NOW)
+
+    for wrong in ("winter", "\x00", "é" * 50):
+        assert await call(me, "add", **fields, coupon=wrong) == {"error": "Incorrect coupon"}
+    one = await call(me, "add", **fields, coupon=" Spring ")
+    drip = await call(me, "add", **fields, runs=3, interval=10, coupon="SPRING")
+
+    assert [(await order_row(db, made["order"])).charge for made in (one, drip)] == [9, 27]
+    assert await call(me, "add", **fields, coupon="SPRING") == {"error": "Incorrect coupon"}
+    assert await me.balance() == "64.00"
+    await assert_books(db)
 
 
 # Repeats ------------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from smmpanel.web.addresses import TrustedProxies, client_address
 from smmpanel.web.key_limiting import KeyLimiter
 
 PATHS = ("/api/v2", "/api/v2/")
-CONTROL_FIELDS = {"key", "action", "service", "ref_id"}
+CONTROL_FIELDS = {"key", "action", "service", "ref_id", "coupon"}
 
 log = get_logger()
 
@@ -106,7 +106,7 @@ class PanelApi:
         service_id = id_or_none(fields.get("service", ""))
         key = _idempotency_key(scope) or fields.get("ref_id") or None
         content = {name: text for name, text in fields.items() if name not in CONTROL_FIELDS}
-        placed = await self._desk.add(AddCall(caller, service_id or 0, content, key))
+        placed = await self._desk.add(AddCall(caller, service_id or 0, content, key, fields.get("coupon", "").strip()))
         return b'{"order":%d}' % placed.order_id
 
     async def _balance(self, holder: KeyHolder, _fields: Fields) -> dict[str, str]:

@@ -51,6 +51,7 @@ CALLS = (
             Parameter("quantity", marked("How many, within the limits of the service; for a drip-feed in each run.")),
             Parameter("runs", marked("How many runs a drip-feed has, 2 to 1000."), is_required=False),
             Parameter("interval", marked("Minutes between the runs of a drip-feed."), is_required=False),
+            Parameter("coupon", marked("A coupon's code: it takes something off the price."), is_required=False),
             Parameter(
                 "ref_id", marked("Your own name for this order: the same one twice is one order."), is_required=False
             ),
@@ -151,6 +152,7 @@ ERRORS = (
     ("Incorrect link", marked("The link is missing, or is no link to the platform of the service.")),
     ("Quantity less than minimal 50", marked("The quantity is below the minimum of the service.")),
     ("Quantity more than maximum 10000", marked("The quantity is above the maximum of the service.")),
+    ("Incorrect coupon", marked("The coupon is unknown, used up or over, or is not for this order.")),
     (
         "You have active order with this link. Please wait until order being completed.",
         marked("Another order of this service still runs on this link."),

@@ -44,6 +44,7 @@ class AddCall:
     service_id: int
     fields: Fields
     key: str | None
+    coupon: str
 
 
 class Desk:
@@ -132,4 +133,5 @@ def _new_order(holder: KeyHolder, call: AddCall) -> NewOrder:
         key=call.key,
         api_key_id=holder.key_id,
         daily_cap=holder.daily_spend_cap,
+        coupon=call.coupon,
     )

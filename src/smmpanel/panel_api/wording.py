@@ -17,6 +17,7 @@ _BY_CODE = {
     "service_unavailable": "Disabled service ID",
     "out_of_stock": "Not enough in stock",
     "link_in_use": "You have active order with this link. Please wait until order being completed.",
+    "coupon_worthless": "Incorrect coupon",
     "key_reused": "Idempotency key was used for another order",
     "key_invalid": "Incorrect idempotency key",
 }
