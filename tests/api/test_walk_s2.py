@@ -13,7 +13,7 @@ from smmpanel.accounts.states import Role
 from smmpanel.entrypoints.web import build_app
 from smmpanel.kernel.jobs import JOBS
 from smmpanel.orders.models import OrderStatus
-from smmpanel.payments.settling import settle_waiting
+from smmpanel.payments.inbox import settle_waiting
 from smmpanel.payments.signing import hmac_text
 from walking import Walk, walk_through
 

@@ -15,7 +15,7 @@ from smmpanel.accounts.referral_codes import ReferralCode, code_of
 from smmpanel.catalog.models import Category, Service
 from smmpanel.growth.recounting_spends import recount_spends
 from smmpanel.orders.models import OrderStatus
-from smmpanel.payments.settling import settle_waiting
+from smmpanel.payments.inbox import settle_waiting
 from smmpanel.payments.signing import hmac_text
 from walking import like, walk_through
 

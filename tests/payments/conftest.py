@@ -16,13 +16,13 @@ from smmpanel.accounts.access import Actor
 from smmpanel.kernel.facts import FactRow
 from smmpanel.kernel.panel import Panel
 from smmpanel.ledger import balance_of
+from smmpanel.payments.inbox import settle_waiting
 from smmpanel.payments.methods import MethodTerms, add_method, enable_method
 from smmpanel.payments.models import Deposit, GatewayEvent, Receipt
 from smmpanel.payments.opening import NewDeposit, open_deposit
 from smmpanel.payments.policies import Policy
 from smmpanel.payments.protocol import Message, Reply
 from smmpanel.payments.receiving import receive
-from smmpanel.payments.settling import settle_waiting
 from smmpanel.payments.signing import hmac_text
 
 NOW = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)

@@ -12,9 +12,9 @@ from typing import Any
 from smmpanel.entrypoints.opening import open_panel
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.settings import Settings
+from smmpanel.payments.inbox import settle_waiting
 from smmpanel.payments.protocol import Message
 from smmpanel.payments.receiving import receive
-from smmpanel.payments.settling import settle_waiting
 
 
 class Death:

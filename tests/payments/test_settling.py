@@ -19,6 +19,7 @@ from smmpanel.ledger.statements import transfers_for
 from smmpanel.notifications.models import Alert, Notification
 from smmpanel.payments.crediting import DepositCredited
 from smmpanel.payments.expiring import expire_deposits
+from smmpanel.payments.inbox import settle_waiting
 from smmpanel.payments.methods import MethodTerms, edit_method, method_by
 from smmpanel.payments.models import EventOutcome, ReceiptState
 from smmpanel.payments.opening import NewDeposit, OtherDepositError, TooManyOpenDepositsError, open_deposit
@@ -26,7 +27,6 @@ from smmpanel.payments.policies import Policy
 from smmpanel.payments.protocol import UnreadableMessageError
 from smmpanel.payments.receiving import MessageRefusedError, MessageTooLargeError, receive
 from smmpanel.payments.references import ALPHABET, codes_in, new_code, new_reference
-from smmpanel.payments.settling import settle_waiting
 from smmpanel.payments.states import GIVEN_BACK, RANKS, DepositState, advanced
 from smmpanel.payments.telling import tell_of_deposits
 

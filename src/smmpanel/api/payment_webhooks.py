@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from smmpanel.api.errors import errors
-from smmpanel.payments.protocol import Message
+from smmpanel.payments.protocol import Message, Reply
 from smmpanel.payments.receiving import BODY_MAX_BYTES, receive
 from smmpanel.web.inputs import CleanText
 from smmpanel.web.origins import address_of
@@ -45,7 +45,7 @@ Slug = Annotated[CleanText, Path(pattern=r"^[a-z][a-z0-9_-]{0,39}$", examples=["
     },
     openapi_extra=_BODY,
 )
-async def webhook(request: Request, panel: CurrentPanel, gateway: Slug) -> JSONResponse:
+async def webhook(request: Request, panel: CurrentPanel, gateway: Slug) -> Response:
     """Take a message of a gateway, once. It is answered when it is safely stored; its money is credited right after.
 
     One that names nothing of ours, or the wrong amount, is answered with success too, and looked at by staff.
@@ -55,11 +55,17 @@ async def webhook(request: Request, panel: CurrentPanel, gateway: Slug) -> JSONR
     except ClientDisconnect:
         raise HTTPException(400) from None
     reply = await receive(panel, gateway, Message(_headers(request), body), ip=address_of(request))
+    return _answer(reply)
+
+
+def _answer(reply: Reply) -> Response:
+    if isinstance(reply.body, str):
+        return Response(reply.body, reply.status, media_type=reply.content_type)
     return JSONResponse(dict(reply.body), reply.status)
 
 
 def _headers(request: Request) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+    found: dict[str, bytes] = {":query": request.scope["query_string"]}
     for name, value in request.headers.raw:
         key = name.decode("latin-1").lower()
         # One that comes twice proves nothing: put together, it is like neither.

@@ -103,8 +103,12 @@ def gateway_class(panel: Panel, slug: str) -> type[Gateway]:
 
 def gateway_for(panel: Panel, method: PaymentMethod) -> Gateway:
     """Return the adapter of a method, with its secrets. Secrets that no key opens are none."""
-    secrets = secrets_of(panel.vault, method)
-    return gateway_class(panel, method.gateway)(Account(method.currency, method.options, secrets), panel.http)
+    return gateway_class(panel, method.gateway)(account_of(panel, method), panel.http)
+
+
+def account_of(panel: Panel, method: PaymentMethod) -> Account:
+    """Return what an adapter is made for: a method's currency, options and secrets."""
+    return Account(method.currency, method.options, secrets_of(panel.vault, method))
 
 
 def secrets_of(vault: Vault, method: PaymentMethod) -> dict[str, tuple[str, ...]]:

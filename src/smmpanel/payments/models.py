@@ -78,6 +78,7 @@ class Deposit(Base):
         Index("ix_deposits_state", "state", "id"),
         Index("ix_deposits_method", "method_id", "id"),
         Index("ix_deposits_due", "expires_at", postgresql_where=text("state IN ('created', 'pending')")),
+        Index("ix_deposits_ask", "ask_at", postgresql_where=text("ask_at IS NOT NULL")),
         # What a transfer that nobody can place may belong to.
         Index("ix_deposits_amount", "amount", "id"),
         Index("ix_deposits_created_at", "created_at", postgresql_using="brin"),
@@ -119,6 +120,11 @@ class Deposit(Base):
     note: Mapped[str | None] = mapped_column(String)
     """Why it was rejected."""
     decided_by: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="RESTRICT"))
+    ask_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When its gateway is asked how it stands; never, if empty."""
+    asked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    asked: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """How often it was asked."""
     expires_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     paid_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -134,6 +140,8 @@ class EventOutcome(StrEnum):
     DUPLICATE = "duplicate"
     IGNORED = "ignored"
     REVIEW = "review"
+    HINT = "hint"
+    """It proves too little to credit anything: its gateway is asked, and the answer counts."""
     UNREADABLE = "unreadable"
 
 
@@ -169,6 +177,19 @@ class GatewayEvent(Base):
     due_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     received_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     processed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class GatewayKey(Base):
+    """A public key that a gateway signs its messages with. Old ones stay: messages signed with them may still come."""
+
+    __tablename__ = "gateway_keys"
+
+    method_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("payment_methods.id", ondelete="CASCADE"), primary_key=True
+    )
+    name: Mapped[str] = mapped_column(String, primary_key=True)
+    pem: Mapped[str] = mapped_column(String)
+    fetched_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 class ReceiptState(StrEnum):

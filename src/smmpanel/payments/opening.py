@@ -8,6 +8,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smmpanel.accounts.models import User
 from smmpanel.kernel.errors import ConflictError, InvalidInputError, PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import Money, plain
@@ -15,6 +16,7 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.payments.methods import PREFIX, gateway_class, gateway_for, method_by
 from smmpanel.payments.models import Deposit, PaymentMethod
 from smmpanel.payments.protocol import Intent, Started
+from smmpanel.payments.question_times import first_question
 from smmpanel.payments.rates import rate_to
 from smmpanel.payments.references import memo_for, new_code, new_reference
 from smmpanel.payments.states import OPEN, DepositState
@@ -24,6 +26,7 @@ OPEN_MAX = 20
 """Deposits of one customer that wait at a time."""
 KEY_MAX = 100
 CODE_TRIES = 5
+RETURN_PATH = "/deposits/return"
 NOT_WHOLE = marked("must be a whole amount in this currency")
 TOO_FINE = marked("has more than two decimals")
 TOO_LOW = marked("is below the minimum of this method")
@@ -69,10 +72,30 @@ async def open_deposit(panel: Panel, wanted: NewDeposit) -> Deposit:
         deposit = await _recorded(session, panel, method, wanted)
     if deposit.state != DepositState.CREATED:
         return deposit
-    intent = Intent(deposit.reference, deposit.memo, deposit.amount, deposit.currency, deposit.expires_at)
-    started = await gateway_for(panel, method).start(intent)
+    adapter = gateway_for(panel, method)
+    started = await adapter.start(await _intent(panel, deposit))
+    ask_at = first_question(adapter, panel.clock())
     async with panel.db.transaction() as session:
-        return await _begun(session, deposit.id, started)
+        return await _begun(session, deposit.id, started, ask_at)
+
+
+async def _intent(panel: Panel, deposit: Deposit) -> Intent:
+    async with panel.db.transaction() as session:
+        email = await session.scalar(select(User.email).where(User.id == deposit.user_id))
+    address = panel.settings.address
+    return Intent(
+        reference=deposit.reference,
+        memo=deposit.memo,
+        amount=deposit.amount,
+        currency=deposit.currency,
+        expires_at=deposit.expires_at,
+        now=panel.clock(),
+        customer=panel.public_ids.reference_of("user", deposit.user_id),
+        email=email or "",
+        description=f"Top-up {deposit.reference}",
+        return_url=f"{address}{RETURN_PATH}/{deposit.reference}",
+        notify_url=f"{address}/api/payment/{deposit.gateway}/webhook",
+    )
 
 
 async def _recorded(session: AsyncSession, panel: Panel, method: PaymentMethod, wanted: NewDeposit) -> Deposit:
@@ -131,11 +154,12 @@ async def insert_deposit(session: AsyncSession, panel: Panel, method: PaymentMet
     raise RuntimeError("no free memo code was found")  # one in a billion, five times
 
 
-async def _begun(session: AsyncSession, deposit_id: int, started: Started) -> Deposit:
+async def _begun(session: AsyncSession, deposit_id: int, started: Started, ask_at: datetime | None) -> Deposit:
     deposit = await locked_deposit(session, deposit_id)
     if deposit.state == DepositState.CREATED:
         deposit.shown = dict(started.shown)
         deposit.external_ref = started.external_ref
+        deposit.ask_at = ask_at
         deposit.state = DepositState.PENDING.value
         await session.flush()
     return deposit

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.http import Outgoing
@@ -26,9 +26,18 @@ class GatewayStatus(StrEnum):
     """Money has arrived: whether it is enough is not the gateway's to say."""
     FAILED = "failed"
     EXPIRED = "expired"
+    REVIEW = "review"
+    """Something that a person has to look at: a word that nobody knows, money held back at the gateway."""
     PARTIALLY_REFUNDED = "partially_refunded"
     REFUNDED = "refunded"
     REVERSED = "reversed"
+    """The bank or the card network took it back, or a dispute was opened."""
+    REINSTATED = "reinstated"
+    """A dispute was won: what was taken back is there again."""
+    REFUND_FAILED = "refund_failed"
+
+
+GIVES_BACK = frozenset({GatewayStatus.PARTIALLY_REFUNDED, GatewayStatus.REFUNDED, GatewayStatus.REVERSED})
 
 
 class UnreadableMessageError(PanelError):
@@ -44,6 +53,16 @@ class GatewayFailedError(PanelError):
         "gateway_failed",
         503,
         "The payment method is not available now. Try another one or try later.",
+    )
+
+
+class GatewayUnknownError(GatewayFailedError):
+    """The answer was lost: what was asked for may have been done. Never sent again by itself."""
+
+    code, status, message = (
+        "gateway_unknown",
+        503,
+        "The payment method did not answer. Whether it acted is not known yet.",
     )
 
 
@@ -68,6 +87,8 @@ class Account:
     currency: str
     options: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    public_keys: Mapping[str, str] = field(default_factory=dict)
+    """The gateway's own, in PEM by name, as far as they are known: see `HasPublicKeys`."""
 
     def option(self, name: str, default: str = "") -> str:
         """Return an option as text."""
@@ -88,11 +109,67 @@ class Intent:
     amount: Decimal
     currency: str
     expires_at: datetime
+    now: datetime
+    customer: str = ""
+    """Who pays, in a name that tells strangers nothing."""
+    email: str = ""
+    description: str = ""
+    return_url: str = ""
+    """Where the customer comes back to. It proves nothing, and carries no secret."""
+    notify_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A payment that its gateway is asked about, or asked to give back."""
+
+    reference: str
+    external_ref: str | None
+    """The gateway's own number of the request, if `start` returned one."""
+    memo: str | None
+    amount: Decimal
+    currency: str
+    begun_at: datetime
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money to give back, once under this key."""
+
+    payment: Asked
+    external_id: str
+    """The number of the money, as its notice said."""
+    amount: Decimal
+    key: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refunded:
+    """What the gateway said to a refund: done, failed, or still under way."""
+
+    return_id: str
+    status: Literal["done", "failed", "pending"]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One page of what a gateway lists, row by row as it came, and where the next one begins."""
+
+    rows: Sequence[bytes]
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What the customer has to do now: `shown` is kept with the deposit as it is."""
+    """What the customer has to do now: `shown` is kept with the deposit as it is.
+
+    `{"kind": "transfer", ...}`: see `gateways.bank_details`. `{"kind": "redirect", "redirect_url": ...}`: pays elsewhere;
+    with `qr` where a code of the gateway's can be scanned instead. `{"kind": "form", "url": ..., "fields": [[name, value], ...]}`:
+    the customer's browser sends a form, in this order.
+    """
 
     shown: Mapping[str, Any]
     external_ref: str | None = None
@@ -103,6 +180,7 @@ class Message:
     """A message as it came: header names in lower case, values and body as bytes."""
 
     headers: Mapping[str, bytes]
+    """`:query` is the address's query, as it was sent."""
     body: bytes
 
     def header(self, name: str) -> bytes:
@@ -114,8 +192,8 @@ class Message:
 class Notice:
     """One thing that a gateway says about money.
 
-    `external_id` is the money's own number at its gateway, never the message's; `natural_key` is what the same money looks
-    like from another side of the gateway, where it has another number.
+    `external_id` is the money's own number at its gateway, never the message's, and the same whichever message or answer
+    tells of it; `natural_key` is what the same money looks like from another side of the gateway, where it has another number.
     """
 
     external_id: str
@@ -133,7 +211,11 @@ class Notice:
     natural_key: str | None = None
     occurred_at: datetime | None = None
     unproved: bool = False
-    """Whether the message proved only who sent it, not that it is unchanged."""
+    """Whether the message proved only who sent it, or by a weak digest: the gateway is asked before money is credited."""
+    return_id: str | None = None
+    """Of money given back: the number of the refund or dispute."""
+    is_total: bool = False
+    """Of money given back: whether `amount` is all that was given back so far, rather than this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +229,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """How a gateway is answered when its message is in safe hands."""
+    """How a gateway is answered when its message is in safe hands: JSON, or a text of its own."""
 
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] | str
     status: int = 200
+    content_type: str = "application/json"
 
 
 class Gateway(Protocol):
@@ -170,7 +253,11 @@ class Gateway(Protocol):
     settings: ClassVar[tuple[Setting, ...]]
     kept_headers: ClassVar[tuple[str, ...]]
     """Headers that its reading takes, none of them secret."""
-    reply: ClassVar[Reply]
+
+    @property
+    def reply(self) -> Reply:
+        """How its messages are answered."""
+        ...
 
     def __init__(self, account: Account, http: Outgoing) -> None:
         """Take an account."""
@@ -195,4 +282,62 @@ class Gateway(Protocol):
 
     def read(self, message: Message, verdict: str) -> Reading:
         """Understand a message that was verified in this way; raises `UnreadableMessageError`."""
+        ...
+
+
+@runtime_checkable
+class CanBeAsked(Protocol):
+    """A gateway that says how a payment stands. Its answers are kept, and settled like messages."""
+
+    @property
+    def can_be_asked(self) -> bool:
+        """Whether this account is set up for it."""
+        ...
+
+    async def ask(self, payment: Asked) -> bytes:
+        """Return the gateway's answer as it came; raises `GatewayFailedError`. Harmless to repeat."""
+        ...
+
+    def read_answer(self, answer: bytes, payment: Asked) -> Reading:
+        """Understand an answer, with the same numbers that messages give; raises `UnreadableMessageError`."""
+        ...
+
+
+@runtime_checkable
+class CanList(Protocol):
+    """A gateway that lists all money that moved, whether a message told of it or not."""
+
+    @property
+    def can_list(self) -> bool:
+        """Whether this account is set up for it."""
+        ...
+
+    async def list_page(self, since: datetime, until: datetime, after: str | None) -> Listed:
+        """Return one page of what moved between two moments, oldest first; raises `GatewayFailedError`."""
+        ...
+
+    def read_row(self, row: bytes) -> Reading:
+        """Understand a row; raises `UnreadableMessageError`."""
+        ...
+
+
+@runtime_checkable
+class CanRefund(Protocol):
+    """A gateway that gives money back when it is asked to."""
+
+    async def refund(self, wanted: Refund) -> Refunded:
+        """Ask for it, once; raises `GatewayFailedError` if it was provably not taken, `GatewayUnknownError` if nobody knows."""
+        ...
+
+
+@runtime_checkable
+class HasPublicKeys(Protocol):
+    """A gateway that signs with keys which it hands out and changes. What is fetched is kept, old keys too."""
+
+    def key_named(self, message: Message) -> str:
+        """Return the name of the key that a message claims to be signed with."""
+        ...
+
+    async def fetch_public_keys(self, now: datetime) -> Mapping[str, str]:
+        """Return the present keys in PEM by name; raises `GatewayFailedError`."""
         ...

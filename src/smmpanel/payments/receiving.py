@@ -18,10 +18,11 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.registry import UnknownPluginError
 from smmpanel.notifications.alerts import raise_alert
 from smmpanel.notifications.models import AlertLevel
+from smmpanel.payments.inbox import SETTLE_ONCE, settle_waiting
 from smmpanel.payments.methods import gateway_class, gateway_for, methods_of
 from smmpanel.payments.models import EventOutcome, GatewayEvent, PaymentMethod
 from smmpanel.payments.protocol import Gateway, Message, Reading, Reply, UnreadableMessageError
-from smmpanel.payments.settling import settle_waiting
+from smmpanel.payments.public_keys import knowing_keys
 
 BODY_MAX_BYTES = 64 * 1024
 HEADER_KEPT_MAX = 200
@@ -55,7 +56,7 @@ async def receive(panel: Panel, gateway: str, message: Message, *, ip: str | Non
     `UnreadableMessageError` for one that is proved and makes no sense, which is kept.
     """
     try:
-        kind = gateway_class(panel, gateway)
+        gateway_class(panel, gateway)
     except UnknownPluginError:
         raise NotFoundError from None
     if len(message.body) > BODY_MAX_BYTES:
@@ -63,7 +64,7 @@ async def receive(panel: Panel, gateway: str, message: Message, *, ip: str | Non
     now = panel.clock()
     async with panel.db.transaction() as session:
         methods = await methods_of(session, gateway)
-    proved = _proved_by(panel, methods, message, now)
+    proved = await _proved_by(panel, methods, message, now)
     if not proved:
         await _refuse(panel, gateway, ip)
     try:
@@ -74,14 +75,14 @@ async def receive(panel: Panel, gateway: str, message: Message, *, ip: str | Non
         raise
     async with panel.db.transaction() as session:
         await _store(session, chosen, message, reading, now)
-        wake(session, settle_waiting.call(once="settle_payments"))
-    return kind.reply
+        wake(session, settle_waiting.call(once=SETTLE_ONCE))
+    return chosen.adapter.reply
 
 
-def _proved_by(panel: Panel, methods: list[PaymentMethod], message: Message, now: datetime) -> list[_Proved]:
+async def _proved_by(panel: Panel, methods: list[PaymentMethod], message: Message, now: datetime) -> list[_Proved]:
     found = []
     for method in methods:
-        adapter = gateway_for(panel, method)
+        adapter = await knowing_keys(panel, method, gateway_for(panel, method), message)
         if (verdict := adapter.verify(message, now)) is not None:
             found.append(_Proved(method, adapter, verdict))
     return found

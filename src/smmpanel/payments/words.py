@@ -55,6 +55,7 @@ OUTCOME_WORDS: Mapping[str, tuple[str, str]] = {
     "duplicate": ("", marked("Told before")),
     "ignored": ("", marked("No concern of ours")),
     "review": ("is-warn", marked("In review")),
+    "hint": ("is-info", marked("The gateway is asked")),
     "unreadable": ("is-bad", marked("Unreadable")),
 }
 RECEIPT_WORDS: Mapping[str, tuple[str, str]] = {

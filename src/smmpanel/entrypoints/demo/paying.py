@@ -13,13 +13,13 @@ from smmpanel.accounts.access import Actor
 from smmpanel.kernel.ids import random_text
 from smmpanel.kernel.panel import Panel
 from smmpanel.payments.deciding import approve_deposit
+from smmpanel.payments.inbox import settle_waiting
 from smmpanel.payments.methods import MethodTerms, add_method, edit_method, enable_method, methods_of
 from smmpanel.payments.models import Deposit
 from smmpanel.payments.opening import NewDeposit, open_deposit
 from smmpanel.payments.presets import memo_prefix
 from smmpanel.payments.protocol import Message
 from smmpanel.payments.receiving import receive
-from smmpanel.payments.settling import settle_waiting
 from smmpanel.payments.signing import hmac_text
 from smmpanel.web.formats import WITHOUT_DECIMALS
 

@@ -1,0 +1,146 @@
+"""Asking gateways how deposits stand: claimed, asked without a transaction, and the answer kept and settled like a message.
+
+What was lost on the way (a message, our own process) is found so; and messages that prove too little only ever lead here.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from smmpanel.kernel.logging import get_logger
+from smmpanel.kernel.panel import Panel
+from smmpanel.payments.methods import gateway_for, method_by
+from smmpanel.payments.models import Deposit, EventOutcome, GatewayEvent, PaymentMethod
+from smmpanel.payments.protocol import (
+    Asked,
+    CanBeAsked,
+    GatewayFailedError,
+    GatewayStatus,
+    Reading,
+    UnreadableMessageError,
+)
+from smmpanel.payments.question_times import next_question
+
+POLL = "poll"
+AT_ONCE = 20
+QUERIED = "asked"
+"""The verdict on answers: they came from where we asked."""
+
+log = get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    deposit: Deposit
+    method: PaymentMethod
+
+
+def asked_of(deposit: Deposit, now: datetime) -> Asked:
+    """Return what a gateway is told of a deposit that it is asked about."""
+    return Asked(
+        reference=deposit.reference,
+        external_ref=deposit.external_ref,
+        memo=deposit.memo,
+        amount=deposit.amount,
+        currency=deposit.currency,
+        begun_at=deposit.created_at,
+        now=now,
+    )
+
+
+async def ask_some(panel: Panel) -> bool:
+    """Ask about deposits that are due, some at a time; whether there were as many as that.
+
+    A question that is broken off is asked again at its next time: asking changes nothing.
+    """
+    questions = await _claim(panel)
+    async with asyncio.TaskGroup() as work:
+        for question in questions:
+            work.create_task(_ask(panel, question))
+    return len(questions) == AT_ONCE
+
+
+async def _claim(panel: Panel) -> list[_Question]:
+    now = panel.clock()
+    due = select(Deposit).where(Deposit.ask_at <= now).order_by(Deposit.ask_at).limit(AT_ONCE)
+    async with panel.db.transaction() as session:
+        deposits = (await session.scalars(due.with_for_update(skip_locked=True, key_share=True))).all()
+        questions = [_Question(deposit, await method_by(session, deposit.method_id)) for deposit in deposits]
+        for deposit in deposits:
+            deposit.asked_at, deposit.ask_at = now, next_question(deposit, now)
+            deposit.asked += 1
+    return questions
+
+
+async def _ask(panel: Panel, question: _Question) -> None:
+    deposit, adapter = question.deposit, gateway_for(panel, question.method)
+    if not (isinstance(adapter, CanBeAsked) and adapter.can_be_asked):
+        # Its method was set up otherwise since.
+        await _ask_no_more(panel, deposit.id)
+        return
+    payment = asked_of(deposit, panel.clock())
+    try:
+        answer = await adapter.ask(payment)
+        reading = adapter.read_answer(answer, payment)
+    except (GatewayFailedError, UnreadableMessageError) as failure:
+        log.warning("payment_not_answered", deposit=deposit.id, gateway=deposit.gateway, failure=failure.code)
+        return
+    if _tells_something(reading):
+        await keep_answers(panel, question.method, [(answer, reading)], deposit_id=deposit.id)
+
+
+async def keep_answers(
+    panel: Panel,
+    method: PaymentMethod,
+    answers: Sequence[tuple[bytes, Reading]],
+    *,
+    deposit_id: int | None = None,
+) -> int:
+    """Keep what a gateway answered, to be settled like messages; what it said before is not kept twice. Returns how many are new."""
+    now = panel.clock()
+    rows: list[dict[str, Any]] = [
+        {
+            "gateway": method.gateway,
+            "method_id": method.id,
+            "source": POLL,
+            "event_key": f"{POLL}:{deposit_id or 'list'}:{_digest(reading)}",
+            "headers": {},
+            "body": answer,
+            "digest": sha256(answer).digest(),
+            "verdict": QUERIED,
+            "outcome": EventOutcome.WAITING.value,
+            "deposit_id": deposit_id,
+            "received_at": now,
+            "due_at": now,
+        }
+        for answer, reading in answers
+    ]
+    if not rows:
+        return 0
+    stored = insert(GatewayEvent).values(rows).on_conflict_do_nothing().returning(GatewayEvent.id)
+    async with panel.db.transaction() as session:
+        return len((await session.scalars(stored)).all())
+
+
+def _tells_something(reading: Reading) -> bool:
+    return any(notice.status != GatewayStatus.PENDING for notice in reading.notices)
+
+
+def _digest(reading: Reading) -> str:
+    # Of what it means: answers differ in times and balances that say nothing about the payment.
+    told = sorted(
+        repr((one.external_id, one.status.value, str(one.amount), one.currency, one.reference, one.return_id))
+        for one in reading.notices
+    )
+    return sha256("\n".join(told).encode()).hexdigest()
+
+
+async def _ask_no_more(panel: Panel, deposit_id: int) -> None:
+    async with panel.db.transaction() as session:
+        await session.execute(update(Deposit).where(Deposit.id == deposit_id).values(ask_at=None))
