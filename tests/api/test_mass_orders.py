@@ -53,6 +53,22 @@ async def test_a_dry_run_and_all_or_none_place_nothing(me, lines, how):
     assert (await me.orders(), await me.balance()) == (0, "100.00")
 
 
+async def test_what_is_wrong_is_said_in_the_callers_language(me, one):
+    async def said(language, **form):
+        found = (await me.post(f"/api/orders/mass?lang={language}", **form)).json()
+        return found["message"] if "message" in found else [line["error"]["message"] for line in found["lines"]]
+
+    text = "nonsense\nx | y | 1\n1 | y | 1 | 2"
+    assert await said("vi", text=text) == [
+        "phải là: dịch vụ | liên kết | số lượng",
+        "phải bắt đầu bằng số của một dịch vụ",
+        "có nhiều hơn ba phần; bình luận và chia nhỏ đơn cần tệp CSV",
+    ]
+    assert (await said("id", csv=f"{one},{LINK},1,,,,more"))[0] == "memiliki lebih dari 6 sel"
+    assert await said("id", csv="service,link,link\n") == "Berkas tidak dapat dibaca: dua kolom bernama link."
+    assert await said("vi", text="\n".join(["1 | x | 1"] * 10_001)) == "Một đơn hàng loạt có tối đa 10000 dòng."
+
+
 async def test_a_repeat_places_only_what_failed(me, one):
     text = f"{one} | {LINK} | 1000\n{one} | {LINK}2 | 5"
     first = (await me.post("/api/orders/mass", text=text, key="k")).json()

@@ -54,3 +54,17 @@ async def test_what_is_wrong_with_a_file_is_said(admin, content, said):
 
     assert answer.status_code == 422
     assert said in answer.text
+
+
+async def test_what_is_wrong_is_said_in_the_readers_language(admin):
+    content = b"id,name,max\r\n7,x,1\r\n,y,1.5\r\n,z,1,2\r\n"
+    wrong = await admin.post(f"{PATH}?lang=vi", {"deed": "check"}, files=a_file(content))
+    for said in (
+        "không phải là dịch vụ của trang này",
+        "là bắt buộc",
+        "phải là số nguyên",
+        "có nhiều ô hơn dòng tiêu đề",
+    ):
+        assert said in wrong.text, said
+    broken = await admin.post(f"{PATH}?lang=id", {"deed": "check"}, files=a_file(b'id,name\r\n1,"open\r\n'))
+    assert "cari tanda kutip yang tidak ditutup" in broken.text

@@ -11,7 +11,7 @@ import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -45,12 +45,30 @@ _NOT_YET = 2**62
 """Stands for the id of a category until it is made."""
 
 
-class LineError(NamedTuple):
+NO_CSV = marked("is not well-formed CSV; look for a quote that does not close")
+NO_COLUMN = marked("is not a column of this file")
+TWICE = marked("is there twice")
+BEYOND = marked("is beyond the {most} lines that one file may have")
+TOO_MANY_CELLS = marked("has more cells than the header")
+NO_ID = marked("must be a service's number")
+NO_SERVICE = marked("is not a service of this panel")
+NEEDED = marked("is needed")
+
+
+@dataclass(frozen=True, slots=True)
+class LineError:
     """What is wrong with one line of a file; lines count from one, the header being the first."""
 
     line: int
     column: str
-    reason: str
+    template: str
+    """What catalogues translate, with places for the facts."""
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, in English."""
+        return self.template.format(**self.facts) if self.facts else self.template
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +125,12 @@ class _File:
     new_categories: dict[str, str] = field(default_factory=dict)
     """Categories to be made, by lower-case name."""
 
-    def fault(self, line: int, column: str, reason: str) -> None:
+    def fault(self, line: int, column: str, template: str, **facts: object) -> None:
         if len(self.errors) < ERRORS_MAX:
-            self.errors.append(LineError(line, column, reason))
+            self.errors.append(LineError(line, column, template, facts))
+
+    def wrong(self, line: int, column: str, error: InvalidInputError) -> None:
+        self.fault(line, column, error.template, **error.facts)
 
 
 async def import_services_csv(
@@ -128,7 +149,7 @@ async def import_services_csv(
     for row in file.rows:
         _understand(file, row, before, categories, routes)
     if file.errors:
-        return CsvReport(errors=tuple(sorted(file.errors)))
+        return CsvReport(errors=tuple(sorted(file.errors, key=lambda one: (one.line, one.column))))
     changed = [row for row in file.rows if row.service_id is not None and _differs(row, before[row.service_id])]
     new = [row for row in file.rows if row.service_id is None]
     report = CsvReport(
@@ -151,8 +172,8 @@ def _read(content: str) -> _File:
         line = reader.line_num + 1
         try:
             cells = next(reader, None)
-        except csv.Error as broken:
-            file.fault(line, "", f"is not CSV: {broken}")
+        except csv.Error:
+            file.fault(line, "", NO_CSV)
             return file
         if cells is None:
             return file
@@ -168,23 +189,23 @@ def _read(content: str) -> _File:
 def _check_header(file: _File, names: Sequence[str]) -> None:
     for name in names:
         if name not in COLUMNS:
-            file.fault(1, name, "is not a column of this file")
+            file.fault(1, name, NO_COLUMN)
         elif names.count(name) > 1:
-            file.fault(1, name, "is there twice")
+            file.fault(1, name, TWICE)
 
 
 def _take_line(file: _File, line: int, names: Sequence[str], cells: Sequence[str]) -> None:
     if len(file.rows) >= LINES_MAX:
-        file.fault(line, "", f"is beyond the {LINES_MAX} lines that one file may have")
+        file.fault(line, "", BEYOND, most=LINES_MAX)
         return
     if len(cells) > len(names):
-        file.fault(line, "", "has more cells than the header")
+        file.fault(line, "", TOO_MANY_CELLS)
         return
     row = _Row(line, {name: unguarded(cell) for name, cell in zip(names, cells, strict=False)})
     given = row.cells.pop("id", "").strip()
     if given:
         if not re.fullmatch("[0-9]{1,18}", given):
-            file.fault(line, "id", "must be a service's number")
+            file.fault(line, "id", NO_ID)
             return
         row.service_id = int(given)
     file.rows.append(row)
@@ -199,16 +220,16 @@ def _understand(
 ) -> None:
     """Turn a line's cells into fields; what cannot be understood is noted."""
     if row.service_id is not None and row.service_id not in before:
-        file.fault(row.line, "id", "is not a service of this panel")
+        file.fault(row.line, "id", NO_SERVICE)
         return
     faults = len(file.errors)
     if row.service_id is None and "category" not in row.cells:
-        file.fault(row.line, "category", "is needed")
+        file.fault(row.line, "category", NEEDED)
     for name, cell in row.cells.items():
         try:
             _take_cell(file, row, name, cell, categories)
         except InvalidInputError as wrong:
-            file.fault(row.line, name, str(wrong.fields["reason"]))
+            file.wrong(row.line, name, wrong)
     if len(file.errors) > faults:
         return
     old = NEW_SERVICE if row.service_id is None else before[row.service_id]
@@ -219,7 +240,7 @@ def _understand(
         row.first_line = routes.wanted(row.service_id, row.cells, whole["type"], whole["mode"])
     except InvalidInputError as wrong:
         column = str(wrong.fields["field"])
-        file.fault(row.line, "category" if column == "category_id" else column, str(wrong.fields["reason"]))
+        file.wrong(row.line, "category" if column == "category_id" else column, wrong)
 
 
 def _take_cell(file: _File, row: _Row, name: str, cell: str, categories: Mapping[str, int]) -> None:

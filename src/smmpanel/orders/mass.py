@@ -12,15 +12,16 @@ What the fields mean is judged later, by `catalog.service_types.read_order`, whe
 import codecs
 import csv
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from io import StringIO
 from typing import ClassVar
 
 from smmpanel.catalog.order_fields import whole_number
 from smmpanel.catalog.service_types import SERVICE_TYPES
-from smmpanel.kernel.errors import PanelError
+from smmpanel.kernel.errors import InvalidInputError, PanelError
+from smmpanel.kernel.i18n import marked
 
 MASS_LINES_MAX = 10_000
 MASS_BYTES_MAX = 8 * 1024 * 1024
@@ -30,21 +31,35 @@ _TEXT_PARTS_MAX = 3
 CSV_COLUMNS = ("service", "link", "quantity", "comments", "runs", "interval")
 """What the columns are if the file has no header."""
 _KNOWN_COLUMNS = {"service", "runs", "interval"} | {
-    field.name for service_type in SERVICE_TYPES.values() for field in service_type.fields
+    one.name for service_type in SERVICE_TYPES.values() for one in service_type.fields
 }
 _OTHER_COLUMN_NAMES = {"id": "service", "service_id": "service", "url": "link", "target": "link", "qty": "quantity"}
+TOO_MANY_PARTS = marked("has more than three parts; comments and drip-feed need a CSV file")
+TOO_MANY_CELLS = marked("has more than {most} cells")
+INCOMPLETE = marked("must be: service | link | quantity")
+NO_SERVICE = marked("names no service")
+NOT_A_SERVICE = marked("must begin with the number of a service")
+NO_CSV = marked("is not well-formed CSV; look for a quote that does not close")
+NOT_TEXT = marked("it is not text in UTF-8; save it as “CSV UTF-8”")
+SAME_NAME = marked("two columns are called {name}")
 _SEPARATORS = re.compile(r"[\s_-]+")
 _DELIMITERS = (",", ";", "\t")
 
 
 class MassTooLargeError(PanelError):
-    """The whole is longer than we read; `limit` and `unit` say by which measure."""
+    """There are more lines than we read."""
 
     code, status = "mass_too_large", 413
-    message: ClassVar[str] = "A mass order may have at most {limit} {unit}."
+    message: ClassVar[str] = "A mass order may have at most {limit} lines."
 
 
-class MassUnreadableError(PanelError):
+class MassTooLongError(MassTooLargeError):
+    """There is more text than we read."""
+
+    message: ClassVar[str] = "A mass order may have at most {limit} bytes."
+
+
+class MassUnreadableError(InvalidInputError):
     """The file as a whole cannot be understood; `reason` says why."""
 
     code, status = "mass_unreadable", 422
@@ -76,7 +91,9 @@ class MassError:
 
     number: int
     code: MassFault
-    reason: str
+    template: str
+    """What catalogues translate, with places for the facts."""
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 def read_text(text: str) -> list[MassLine | MassError]:
@@ -119,41 +136,40 @@ def read_csv(data: bytes | str) -> list[MassLine | MassError]:
 
 def _demand_size(text: str) -> None:
     if len(text) > MASS_BYTES_MAX or len(text.encode("utf-8", "surrogatepass")) > MASS_BYTES_MAX:
-        raise MassTooLargeError(limit=MASS_BYTES_MAX, unit="bytes")
+        raise MassTooLongError(limit=MASS_BYTES_MAX)
 
 
 def _demand_room(found: list[MassLine | MassError]) -> None:
     if len(found) >= MASS_LINES_MAX:
-        raise MassTooLargeError(limit=MASS_LINES_MAX, unit="lines")
+        raise MassTooLargeError(limit=MASS_LINES_MAX)
 
 
 def _text_line(number: int, parts: list[str]) -> MassLine | MassError:
     if len(parts) > _TEXT_PARTS_MAX:
-        reason = "has more than three parts; comments and drip-feed need a CSV file"
-        return MassError(number, MassFault.TOO_MANY_PARTS, reason)
+        return MassError(number, MassFault.TOO_MANY_PARTS, TOO_MANY_PARTS)
     if len(parts) == 1:
-        return MassError(number, MassFault.LINE_INCOMPLETE, "must be: service | link | quantity")
+        return MassError(number, MassFault.LINE_INCOMPLETE, INCOMPLETE)
     return _line(number, dict(zip(("service", "link", "quantity"), parts, strict=False)))
 
 
 def _line(number: int, fields: dict[str, str]) -> MassLine | MassError:
     written = fields.pop("service", "")
     if not written:
-        return MassError(number, MassFault.SERVICE_MISSING, "names no service")
+        return MassError(number, MassFault.SERVICE_MISSING, NO_SERVICE)
     service_id = whole_number(written)
     if service_id is None or not 0 < service_id <= SERVICE_ID_MAX:
-        return MassError(number, MassFault.SERVICE_INVALID, "must begin with the number of a service")
+        return MassError(number, MassFault.SERVICE_INVALID, NOT_A_SERVICE)
     return MassLine(number, service_id, {name: value for name, value in fields.items() if value})
 
 
 def _decoded(data: bytes) -> str:
     if len(data) > 2 * MASS_BYTES_MAX:
-        raise MassTooLargeError(limit=MASS_BYTES_MAX, unit="bytes")
+        raise MassTooLongError(limit=MASS_BYTES_MAX)
     encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
         return data.decode(encoding)
     except UnicodeDecodeError:
-        raise MassUnreadableError(reason="it is not text in UTF-8; save it as “CSV UTF-8”") from None
+        raise MassUnreadableError(field="csv", reason=NOT_TEXT) from None
 
 
 def _delimiter(text: str) -> str:
@@ -172,9 +188,9 @@ def _rows(text: str) -> Iterator[tuple[int, list[str] | MassError]]:
             yield number, next(reader)
         except StopIteration:
             return
-        except csv.Error as error:
+        except csv.Error:
             # Strict reading, because a quote that never closes would otherwise swallow all orders after it in silence.
-            yield number, MassError(number, MassFault.CSV_BROKEN, f"is not well-formed CSV: {error}")
+            yield number, MassError(number, MassFault.CSV_BROKEN, NO_CSV)
 
 
 def _header(cells: list[str]) -> tuple[str, ...] | None:
@@ -185,11 +201,11 @@ def _header(cells: list[str]) -> tuple[str, ...] | None:
         return None
     for name in _KNOWN_COLUMNS:
         if names.count(name) > 1:
-            raise MassUnreadableError(reason=f"two columns are called {name}")
+            raise MassUnreadableError(field="csv", reason=SAME_NAME, name=name)
     return names
 
 
 def _csv_line(number: int, columns: tuple[str, ...], cells: list[str]) -> MassLine | MassError:
     if any(cells[len(columns) :]):
-        return MassError(number, MassFault.TOO_MANY_PARTS, f"has more than {len(columns)} cells")
+        return MassError(number, MassFault.TOO_MANY_PARTS, TOO_MANY_CELLS, {"most": len(columns)})
     return _line(number, {name: cell for name, cell in zip(columns, cells, strict=False) if name in _KNOWN_COLUMNS})

@@ -18,7 +18,7 @@ KEY_LENGTH_MAX = 150
 NO_LINES = marked("has no orders in it")
 
 
-class MassLineError(PanelError):
+class MassLineError(InvalidInputError):
     """A line is no order: `reason` says why."""
 
     code, status, message = "mass_line", 422, "{reason}"
@@ -69,7 +69,7 @@ async def place_mass(
     if not lines:
         raise InvalidInputError(field="lines", reason=NO_LINES)
     if len(lines) > MASS_LINES_MAX:
-        raise MassTooLargeError(limit=MASS_LINES_MAX, unit="lines")
+        raise MassTooLargeError(limit=MASS_LINES_MAX)
     if key is not None and not (0 < len(key) <= KEY_LENGTH_MAX and key.isprintable()):
         raise InvalidInputError(field="key", reason=KEY_RULE, most=KEY_LENGTH_MAX)
     good = [line for line in lines if isinstance(line, MassLine)]
@@ -115,7 +115,7 @@ def _result(
 ) -> MassResult:
     results = []
     for line in lines:
-        answer = MassLineError(reason=line.reason) if isinstance(line, MassError) else answers[line.number]
+        answer = _no_order(line) if isinstance(line, MassError) else answers[line.number]
         if isinstance(answer, Placed):
             result = MassLineResult(line.number, answer.order_id or None, answer.charge, None, answer.repeated)
         else:
@@ -127,3 +127,7 @@ def _result(
         placed=sum(one.order_id is not None for one in results),
         failed=sum(one.error is not None for one in results),
     )
+
+
+def _no_order(line: MassError) -> MassLineError:
+    return MassLineError(field="line", reason=line.template, **line.facts)

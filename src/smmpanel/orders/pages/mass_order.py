@@ -28,6 +28,7 @@ from smmpanel.orders.mass import (
     MassError,
     MassLine,
     MassTooLargeError,
+    MassTooLongError,
     MassUnreadableError,
     read_csv,
     read_text,
@@ -188,10 +189,11 @@ async def _read_input(request: Request, form: Mapping[str, str]) -> _Input:
                 return _Input(text, "", (), say(request, NOT_TEXT))
             return _checked_input(request, text, csv, read_csv(csv))
         return _checked_input(request, text, "", read_text(_with_bars(text)))
-    except MassTooLargeError as error:
-        lines = error.fields.get("unit") == "lines"
-        number = formats_of(request).num(MASS_LINES_MAX if lines else MASS_BYTES_MAX // (1024 * 1024))
-        return _Input(text, "", (), say(request, TOO_MANY if lines else TOO_LONG, n=number))
+    except MassTooLongError:
+        number = formats_of(request).num(MASS_BYTES_MAX // (1024 * 1024))
+        return _Input(text, "", (), say(request, TOO_LONG, n=number))
+    except MassTooLargeError:
+        return _Input(text, "", (), say(request, TOO_MANY, n=formats_of(request).num(MASS_LINES_MAX)))
     except (MassUnreadableError, UnicodeDecodeError):
         return _Input(text, "", (), say(request, UNREADABLE))
 
@@ -203,7 +205,7 @@ def _checked_input(request: Request, text: str, csv: str, lines: Sequence[MassLi
 def _decoded(upload: bytes) -> str:
     """Return a file's text as `read_csv` would read it, so that it can be carried along in the form."""
     if len(upload) > BODY_MAX_BYTES:
-        raise MassTooLargeError(limit=MASS_BYTES_MAX, unit="bytes")
+        raise MassTooLongError(limit=MASS_BYTES_MAX)
     encoding = "utf-16" if upload[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
     return upload.decode(encoding)
 
