@@ -4,9 +4,10 @@ from urllib.parse import urlsplit
 
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.i18n import marked
-from smmpanel.payments.protocol import Account
+from smmpanel.payments.protocol import Account, GatewayFailedError
 
 ADDRESS_MAX = 200
+LINK_MAX = 2000
 THIS_MACHINE = frozenset({"127.0.0.1", "localhost"})
 WRONG_ADDRESS = marked("must be an address that begins with https://")
 
@@ -20,17 +21,32 @@ def check_address(account: Account, name: str) -> None:
 
 def is_safe_address(address: str) -> bool:
     """Whether secrets can be sent there: https, or plain http to this very machine; no query, no name and password in it."""
+    return len(address) <= ADDRESS_MAX and not any(sign in address for sign in "?#") and _leads_safely(address)
+
+
+def address_in(account: Account, name: str, default: str) -> str:
+    """Return an address without its last slash, so that paths can be put behind it."""
+    return account.option(name, default).rstrip("/")
+
+
+def link_in(value: object) -> str:
+    """Return a link of a gateway's answer that customers can be sent to; raises `GatewayFailedError` for anything else."""
+    if not isinstance(value, str) or len(value) > LINK_MAX or not _leads_safely(value):
+        raise GatewayFailedError
+    return value
+
+
+def is_this_machine(address: str) -> bool:
+    """Whether an address is this very machine's: a sandbox."""
+    return urlsplit(address).hostname in THIS_MACHINE
+
+
+def _leads_safely(address: str) -> bool:
     try:
         parts = urlsplit(address)
         host, _port = parts.hostname, parts.port
     except ValueError:
         return False
     plain = parts.scheme == "http" and host in THIS_MACHINE
-    written = address.isascii() and address.isprintable() and " " not in address and len(address) <= ADDRESS_MAX
-    bare = "@" not in parts.netloc and not any(sign in address for sign in "?#\\")
-    return bool(host) and written and bare and (parts.scheme == "https" or plain)
-
-
-def address_in(account: Account, name: str, default: str) -> str:
-    """Return an address without its last slash, so that paths can be put behind it."""
-    return account.option(name, default).rstrip("/")
+    written = address.isascii() and address.isprintable() and not any(sign in address for sign in " \\")
+    return bool(host) and "@" not in parts.netloc and written and (parts.scheme == "https" or plain)
