@@ -341,3 +341,14 @@ class HasPublicKeys(Protocol):
     async def fetch_public_keys(self, now: datetime) -> Mapping[str, str]:
         """Return the present keys in PEM by name; raises `GatewayFailedError`."""
         ...
+
+
+@runtime_checkable
+class SignsReturns(Protocol):
+    """A gateway that sends its customers back with a message it has signed: `verify` and `read` take it as a body.
+
+    A base64 text in an address may have lost its plus signs to blanks on the way; they are there again in the body.
+    """
+
+    return_field: ClassVar[str]
+    """The name under which the message stands in the address's query."""
