@@ -259,6 +259,18 @@ def look_at_history(url: str) -> None:
             one("SELECT count(*) FROM order_events e JOIN orders o ON o.id = e.order_id WHERE e.at < o.created_at") == 0
         )
         assert one("SELECT count(*) FROM information_schema.columns WHERE column_default LIKE '%demo%'") == 0
+        look_at_growth(one)
+
+
+def look_at_growth(one: Callable[[str], Any]) -> None:
+    """Recommending, vouchers, coupons and bonuses have something to show, each of its day."""
+    assert one("SELECT count(*) FROM referrals WHERE state = 'clear' AND credited > 0") == 3
+    assert one("SELECT count(*) FROM referrals WHERE state = 'flagged' AND due > 0") == 1
+    assert one("SELECT count(DISTINCT date(created_at)) FROM ledger_transfers WHERE reason = 'commission'") >= 4
+    assert one("SELECT string_agg(state, ' ' ORDER BY id) FROM payouts") == "paid waiting"
+    assert one("SELECT count(*) FROM voucher_redemptions") == 3
+    assert one("SELECT count(*) FROM coupon_uses u JOIN coupons c ON c.id = u.coupon_id AND c.uses > 0") >= 2
+    assert one("SELECT count(*) FROM deposit_bonuses WHERE amount > 0") >= 1
 
 
 def order_and_wait(client: httpx.Client) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 import uvloop
 from pydantic import SecretStr
@@ -22,11 +23,13 @@ from smmpanel.accounts.access import Actor
 from smmpanel.accounts.api_keys import issue_key
 from smmpanel.accounts.finding import user_named
 from smmpanel.accounts.models import User
-from smmpanel.accounts.signing_up import register
+from smmpanel.accounts.referral_codes import code_of
+from smmpanel.accounts.signing_up import UNKNOWN, Arrival, register
 from smmpanel.accounts.states import Role
 from smmpanel.catalog.fx import set_rate
 from smmpanel.catalog.importing import fetch_catalogue, import_services
 from smmpanel.catalog.platforms import platform_of
+from smmpanel.entrypoints.demo.growing import COUPON, Growth, arrival_of, know_browser
 from smmpanel.entrypoints.demo.notes import DemoNotes
 from smmpanel.entrypoints.demo.paying import Bank
 from smmpanel.entrypoints.demo.people import DEMO_USERNAME, OTHERS, PLATFORMS_ORDERED, Customer
@@ -87,13 +90,21 @@ async def prepare(settings: Settings, url: str, notes: DemoNotes) -> None:
                 async with open_panel(mine, url) as panel:
                     panel.db.wake_sink = None  # turns of the engine find what is due
                     maker = _Maker(replace(panel, clock=machine.now), machine, upstream, notes, preset, password)
-                    key = await maker.live()
+                    handed_out = await maker.live()
         finally:
             await db.close()
         # From now on time is real, and what visitors order is done while they look.
         await upstream.configure(finish_after=FINISHED_WITHIN_SECONDS)
         await upstream.set_clock(datetime.now(UTC), speed=1)
-    say(_welcome(preset, password, key, notes))
+    say(_welcome(preset, password, handed_out, notes))
+
+
+class _HandedOut(NamedTuple):
+    """What whoever looks may try."""
+
+    key: str
+    """An API key of the demo customer's."""
+    voucher: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +119,8 @@ class _Maker:
     preset: Preset
     password: str
 
-    async def live(self) -> str:
-        """Connect, import, sign up, and let the days pass; returns an API key of the demo customer's."""
+    async def live(self) -> _HandedOut:
+        """Connect, import, sign up, and let the days pass."""
         panel = self.panel
         unit = Decimal(DOLLARS.get(panel.currency, 1))
         async with panel.db.transaction() as session:
@@ -127,8 +138,9 @@ class _Maker:
         say(f"{imported.added} services are on sale. Living through {self.notes.days} days ...")
         demo, others, key_id, key = await self._settle_in()
         rng = random.Random(SEED)  # noqa: S311 - the same story each time is wanted
-        bank = Bank(panel, staff, rng)
+        bank, growth = Bank(panel, staff, rng), Growth(panel, staff, unit)
         await bank.open(minimum=unit.quantize(Decimal(1)) if unit > 1 else Decimal(1))
+        await growth.begin()
         story = Story(
             panel=panel,
             machine=self.machine,
@@ -137,6 +149,7 @@ class _Maker:
             staff=staff,
             shelf=await Shelf.read(panel.db, platforms=self.platforms, dearest=DEAREST_DOLLARS * unit),
             bank=bank,
+            growth=growth,
             unit=unit,
             demo=demo,
             demo_key_id=key_id,
@@ -147,7 +160,7 @@ class _Maker:
             days=self.notes.days,
         )
         await story.live()
-        return key
+        return _HandedOut(key, growth.codes[0])
 
     @property
     def platforms(self) -> Sequence[str]:
@@ -186,13 +199,15 @@ class _Maker:
             user = await self._sign_up(session, DEMO_USERNAME, self.password)
             demo = Customer(user.id, user.username, Decimal(2))
             key, text = await issue_key(session, self.panel.vault, user, "shop")
+            code = await code_of(session, user.id)
             others = []
             for place, name in enumerate(OTHERS):
-                other = await self._sign_up(session, name, random_text(PASSWORD_LENGTH))
+                other = await self._sign_up(session, name, random_text(PASSWORD_LENGTH), arrival_of(place, code))
                 others.append(Customer(other.id, other.username, Decimal(1 + place % 4)))
+        await know_browser(self.panel, demo)
         return demo, others, key.id, text
 
-    async def _sign_up(self, session: AsyncSession, username: str, password: str) -> User:
+    async def _sign_up(self, session: AsyncSession, username: str, password: str, arrival: Arrival = UNKNOWN) -> User:
         return await register(
             session,
             username=username,
@@ -200,14 +215,17 @@ class _Maker:
             password=password,
             language=self.preset.language,
             time_zone=self.preset.time_zone,
+            arrival=arrival,
         )
 
 
-def _welcome(preset: Preset, password: str, key: str, notes: DemoNotes) -> str:
+def _welcome(preset: Preset, password: str, handed_out: _HandedOut, notes: DemoNotes) -> str:
     rows = (
         ("customer", f"user name {DEMO_USERNAME}, password {password}"),
         ("admin", f"user name {ADMIN_USERNAME}, password {password}"),
-        ("API key", f"{key} (the customer's)"),
+        ("API key", f"{handed_out.key} (the customer's)"),
+        ("voucher", f"{handed_out.voucher} (to be redeemed once)"),
+        ("coupon", f"{COUPON} (on orders)"),
         ("provider", f"{notes.provider_url} (the sandbox)"),
     )
     lines = [f"    {name:<10}{text}" for name, text in rows]

@@ -16,6 +16,7 @@ from smmpanel.accounts.access import Actor
 from smmpanel.entrypoints.demo.engine import do_chores, make_figures
 from smmpanel.entrypoints.demo.engine import turn as turn_engine
 from smmpanel.entrypoints.demo.episodes import plan_episodes
+from smmpanel.entrypoints.demo.growing import Growth, plan_growth
 from smmpanel.entrypoints.demo.paying import Bank
 from smmpanel.entrypoints.demo.people import Customer
 from smmpanel.entrypoints.demo.shelf import Article, Shelf
@@ -50,6 +51,7 @@ class Story:
     staff: Actor
     shelf: Shelf
     bank: Bank
+    growth: Growth
     unit: Decimal
     """A dollar's worth in the panel's currency."""
     demo: Customer
@@ -79,6 +81,7 @@ class Story:
         for day in range(self.days + 1):
             self._plan_day(self.begins + timedelta(days=day), day)
         plan_episodes(self)
+        plan_growth(self)
         # The last hour: something is always under way.
         self.plan_visits(self.ends - timedelta(minutes=50), timedelta(hours=4), 4)
         self.at(self.ends - timedelta(minutes=2), lambda: self.order(self.demo, 2))
@@ -93,6 +96,8 @@ class Story:
         await self.machine.go_to(self.ends)
         await self.turn(subscriptions=True)
         await self.bank.leave_something_to_do(self.demo.user_id, self.others[0].user_id, self.unit)
+        await self.growth.tell()
+        await self.growth.ask_payout(self.demo)
         await do_chores(self.panel)
 
     async def turn(self, *, subscriptions: bool = False) -> None:
@@ -168,8 +173,10 @@ class Story:
             balance = await balance_of(session, who.user_id, self.panel.currency)
         if balance.amount < PURSE_DOLLARS * self.unit:
             await self.bank.pay_in(who.user_id, self.rng.choice(TOP_UP_DOLLARS) * self.unit)
+            await self.growth.tell()
 
     async def _night(self) -> None:
         await self.turn(subscriptions=True)
         await check_balances(self.panel)
+        await self.growth.tell()
         await make_figures(self.panel)
