@@ -73,7 +73,7 @@ def moves_into(moves: Sequence[Move], purse: Purse, costs: int, *, approval: boo
     is taken back comes out of the earnings, then out of the wallet; what is in neither is owed: the earnings fall below zero,
     and the next commissions meet it.
     """
-    wallet, earnings = purse.wallet.balance or ZERO, purse.earnings.balance or ZERO
+    wallet, earnings = max(purse.wallet.balance or ZERO, ZERO), purse.earnings.balance or ZERO
     transfers = []
     for move in moves:
         amount = abs(move.change)

@@ -18,7 +18,7 @@ from smmpanel.kernel.errors import ConflictError, InvalidInputError, NotFoundErr
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.live import tell
 from smmpanel.kernel.money import Money, plain
-from smmpanel.ledger import Reason, Transfer, lock_purses, post
+from smmpanel.ledger import BalanceBelowZeroError, Purse, Reason, Transfer, lock_purses, post
 from smmpanel.notifications.telling import Notice, notify
 
 REASON_MAX = 500
@@ -60,13 +60,15 @@ class PayoutDecidedError(ConflictError):
 async def request_payout(session: AsyncSession, viewer: Viewer, amount: Money, *, now: datetime) -> Payout:
     """Ask for earnings to go into the wallet; where nobody approves that, they go at once.
 
-    Raises `InvalidInputError`, `EarningsTooLowError`, `PayoutTooSmallError` or `PayoutWaitingError`.
+    Raises `InvalidInputError`, `EarningsTooLowError`, `PayoutTooSmallError`, `PayoutWaitingError`, or
+    `BalanceBelowZeroError` while the wallet is below zero.
     """
     viewer.require_own_sign_in()
     if amount.amount <= 0:
         raise InvalidInputError(field="amount", reason=NO_AMOUNT)
     terms = await referral_terms(session)
     purse = (await lock_purses(session, [viewer.user_id], amount.currency))[viewer.user_id]
+    _refuse_below_zero(purse)
     gathered = purse.earnings.balance or Decimal(0)
     if amount.amount > gathered:
         raise EarningsTooLowError(field="amount", available=Money(max(gathered, Decimal(0)), amount.currency))
@@ -120,8 +122,14 @@ async def _waiting(session: AsyncSession, payout_id: int) -> Payout:
     return payout
 
 
+def _refuse_below_zero(purse: Purse) -> None:
+    if (purse.wallet.balance or Decimal(0)) < 0:
+        raise BalanceBelowZeroError
+
+
 async def _pay(session: AsyncSession, payout: Payout, *, currency: str, now: datetime) -> None:
     purse = (await lock_purses(session, [payout.user_id], currency))[payout.user_id]
+    _refuse_below_zero(purse)
     gathered = purse.earnings.balance or Decimal(0)
     if gathered < payout.amount:
         raise EarningsTooLowError(available=Money(max(gathered, Decimal(0)), currency))

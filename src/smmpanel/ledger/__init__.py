@@ -5,6 +5,7 @@ from smmpanel.ledger.adjusting import AdjustmentKind, adjust_balance, adjust_by_
 from smmpanel.ledger.models import AccountKind
 from smmpanel.ledger.paid_in import PaidIn, paid_in
 from smmpanel.ledger.posting import (
+    BalanceBelowZeroError,
     InsufficientFundsError,
     KeyReusedError,
     LockedAccount,
@@ -21,6 +22,7 @@ from smmpanel.ledger.statements import (
     earnings_of_users,
     held_of,
     held_of_users,
+    owners_below_zero,
     statement,
     transfers_for,
 )
@@ -28,6 +30,7 @@ from smmpanel.ledger.statements import (
 __all__ = [
     "AccountKind",
     "AdjustmentKind",
+    "BalanceBelowZeroError",
     "InsufficientFundsError",
     "KeyReusedError",
     "LockedAccount",
@@ -47,6 +50,7 @@ __all__ = [
     "lock_purses",
     "lock_users",
     "open_user_accounts",
+    "owners_below_zero",
     "paid_in",
     "panel_account",
     "post",

@@ -15,8 +15,9 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.errors import ConflictError, PanelError
+from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import LIMIT, UNIT, CurrencyMismatchError, Money
-from smmpanel.ledger.models import LedgerAccount, LedgerTransfer
+from smmpanel.ledger.models import AccountKind, LedgerAccount, LedgerTransfer
 
 
 class Reason(StrEnum):
@@ -29,12 +30,21 @@ class Reason(StrEnum):
     ADJUSTMENT = "adjustment"
     DEPOSIT = "deposit"
     DEPOSIT_FEE = "deposit_fee"
+    DEPOSIT_REFUND = "deposit_refund"
+    """A deposit was paid back."""
+    DEPOSIT_REVERSAL = "deposit_reversal"
+    """The bank or the card network took a deposit back."""
+    DEPOSIT_FEE_BACK = "deposit_fee_back"
+    """The share of the payment fee in what went back: the panel's own, no wallet has it."""
+    DEPOSIT_RETURNED = "deposit_returned"
+    """What went back of a deposit is there again: a refund failed, or a dispute was won."""
     REVERSAL = "reversal"
     COMMISSION = "commission"
     COMMISSION_BACK = "commission_back"
     PAYOUT = "payout"
     VOUCHER = "voucher"
     BONUS = "bonus"
+    BONUS_BACK = "bonus_back"
     PAYMENT_BY_STAFF = "payment_by_staff"
     GIFT = "gift"
     CORRECTION = "correction"
@@ -48,6 +58,12 @@ class InsufficientFundsError(PanelError):
     def __init__(self, *, needed: Money, available: Money) -> None:
         super().__init__(needed=needed, available=available)
         self.needed, self.available = needed, available
+
+
+class BalanceBelowZeroError(ConflictError):
+    """A wallet is below zero: nothing leaves its owner's accounts before it is made up for."""
+
+    code, message = "balance_below_zero", marked("The balance is below zero. Pay in what is missing first.")
 
 
 class KeyReusedError(ConflictError):
@@ -68,6 +84,8 @@ class Transfer:
     subject: str
     note: str | None = None
     reverses: int | None = None
+    overdraws: bool = False
+    """Whether it may take a wallet below zero: money that somebody else took back is gone, spent or not."""
 
     def __post_init__(self) -> None:
         assert self.debit != self.credit, "a transfer to oneself hides a bug in the caller"
@@ -86,6 +104,20 @@ class LockedAccount:
     currency: str
     balance: Decimal | None
     may_go_negative: bool
+    """Of a wallet: whether it is below zero. Nothing but what `overdraws` is taken from it then."""
+
+    def bears(self, item: Transfer) -> bool:
+        """Whether so much can be taken from it."""
+        if self.balance is None or self.balance >= item.amount or item.overdraws:
+            return True
+        return self.may_go_negative and self.kind != AccountKind.WALLET
+
+    @property
+    def has_turned(self) -> bool:
+        """Whether it is a wallet that went below zero, or came back, and is not marked so yet."""
+        return (
+            self.balance is not None and self.kind == AccountKind.WALLET and (self.balance < 0) != self.may_go_negative
+        )
 
 
 _COLUMNS = (
@@ -161,9 +193,21 @@ async def post_fresh(session: AsyncSession, accounts: dict[int, LockedAccount], 
         {side for item in transfers for side in (item.debit, item.credit) if accounts[side].balance is not None}
     )
     balances = [{"id": one, "balance": str(accounts[one].balance)} for one in touched]
+    turned = [accounts[one] for one in touched if accounts[one].has_turned]
+    await _mark(session, [side for side in turned if not side.may_go_negative], is_below=True)
     await session.execute(
         _WRITE, {"balances": orjson.dumps(balances).decode(), "transfers": orjson.dumps(rows).decode()}
     )
+    await _mark(session, [side for side in turned if side.may_go_negative], is_below=False)
+    for side in turned:
+        side.may_go_negative = not side.may_go_negative
+
+
+async def _mark(session: AsyncSession, wallets: Sequence[LockedAccount], *, is_below: bool) -> None:
+    # Rare, and a statement of its own: of all other wallets the database itself sees that they stay above zero.
+    if wallets:
+        ids = [wallet.id for wallet in wallets]
+        await session.execute(_MARK, {"ids": ids, "below": is_below})
 
 
 def _apply(accounts: dict[int, LockedAccount], item: Transfer) -> dict[str, Any]:
@@ -171,7 +215,7 @@ def _apply(accounts: dict[int, LockedAccount], item: Transfer) -> dict[str, Any]
     if debit.currency != credit.currency:
         raise CurrencyMismatchError(f"{debit.currency} and {credit.currency}")
     if debit.balance is not None:
-        if debit.balance < item.amount and not debit.may_go_negative:
+        if not debit.bears(item):
             raise InsufficientFundsError(
                 needed=Money(item.amount, debit.currency), available=Money(debit.balance, debit.currency)
             )
@@ -191,6 +235,8 @@ def _apply(accounts: dict[int, LockedAccount], item: Transfer) -> dict[str, Any]
         "reverses": item.reverses,
     }
 
+
+_MARK = text("UPDATE ledger_accounts SET may_go_negative = :below WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 _COLUMNS_OF_A_TRANSFER = {
     "key": "text",

@@ -13,6 +13,7 @@ from sqlalchemy.orm import aliased
 from smmpanel.kernel.money import Money
 from smmpanel.kernel.paging import PAGE_SIZE, Paged, key_from, paged
 from smmpanel.ledger.models import AccountKind, LedgerAccount, LedgerTransfer
+from smmpanel.ledger.posting import Reason
 
 LOOKED_THROUGH = 20_000
 
@@ -45,6 +46,17 @@ async def balances_of(session: AsyncSession, user_ids: Collection[int], currency
     )
     known = {row.owner_id: row.balance for row in await session.execute(found)}
     return {user_id: known.get(user_id) or Decimal(0) for user_id in user_ids}
+
+
+async def owners_below_zero(session: AsyncSession, user_ids: Collection[int], currency: str) -> set[int]:
+    """Return those of these users whose wallets are below zero."""
+    found = select(LedgerAccount.owner_id).where(
+        LedgerAccount.owner_id.in_(user_ids),
+        LedgerAccount.kind == AccountKind.WALLET.value,
+        LedgerAccount.currency == currency,
+        LedgerAccount.balance < 0,
+    )
+    return {owner for owner in await session.scalars(found) if owner is not None}
 
 
 async def held_of(session: AsyncSession, user_id: int, currency: str) -> Money:
@@ -213,3 +225,12 @@ async def transfers_for(session: AsyncSession, subject: str, *, limit: int = 200
         TransferLine(number, at, key, reason, out, into, Money(amount, currency), note)
         for number, at, key, reason, out, into, amount, currency, note in await session.execute(found)
     ]
+
+
+async def sums_for(session: AsyncSession, subjects: Collection[str], reason: Reason) -> dict[str, Decimal]:
+    """Return how much moved for a reason, for those of these subjects for which something did."""
+    if not subjects:
+        return {}
+    row = LedgerTransfer
+    found = select(row.subject, func.sum(row.amount)).where(row.subject.in_(subjects), row.reason == reason.value)
+    return {subject: Decimal(moved) for subject, moved in await session.execute(found.group_by(row.subject))}

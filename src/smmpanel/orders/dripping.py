@@ -23,6 +23,7 @@ from smmpanel.kernel.live import tell
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.money import UNIT, plain
 from smmpanel.kernel.panel import Panel
+from smmpanel.ledger import owners_below_zero
 from smmpanel.orders.finishing_drips import finish_drips, recheck_drips
 from smmpanel.orders.inserting import take_order_ids
 from smmpanel.orders.models import DripState, OrderStatus
@@ -38,6 +39,7 @@ LATENESS_FORGIVEN = timedelta(seconds=60)
 """A run that starts this late keeps the rhythm of its schedule; a later one moves it, so that no two runs come close."""
 ROUTE_RETRY = timedelta(minutes=5)
 NO_ROUTE = "no provider can take the next run at the moment"
+BELOW_ZERO = "the balance is below zero"
 
 log = get_logger()
 
@@ -95,7 +97,8 @@ class _Run:
 async def start_runs(session: AsyncSession, *, currency: str, now: datetime, number: int = RUNS_AT_ONCE) -> int:
     """Start one run of each of up to `number` due schedules and return how many schedules were looked at.
 
-    A run that no provider could take now is put off, with the reason on its parent.
+    A run that no provider could take now is put off, with the reason on its parent; so is one whose buyer's wallet is
+    below zero.
     """
     locked = (await session.scalars(_LOCK_DUE, {"now": now, "number": number})).all()
     if not locked:
@@ -103,15 +106,20 @@ async def start_runs(session: AsyncSession, *, currency: str, now: datetime, num
     found = (await session.execute(_READ_DUE, {"now": now, "ids": list(locked)})).mappings()
     due: list[OrderRow] = [dict(row) for row in found]
     routes = await routes_for(session, list({row["service_id"] for row in due}), currency)
+    below = await owners_below_zero(session, {row["user_id"] for row in due}, currency)
+    frozen = [row for row in due if row["user_id"] in below]
     runs, stuck = [], []
     for row in due:
+        if row["user_id"] in below:
+            continue
         share = run_share(row)
         route = _route_for(routes.get(row["service_id"], ()), row, share)
         if route is None:
             stuck.append(row)
         else:
             runs.append(_Run(row, share, route))
-    await _put_off(session, stuck, now)
+    await _put_off(session, stuck, now, why=NO_ROUTE)
+    await _put_off(session, frozen, now, why=BELOW_ZERO)
     if runs:
         await _place(session, runs, currency, now)
     return len(locked)
@@ -145,16 +153,16 @@ _PUT_OFF = text(
 _SAY_WHY = text("UPDATE orders SET reason = :reason WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
-async def _put_off(session: AsyncSession, stuck: Sequence[OrderRow], now: datetime) -> None:
+async def _put_off(session: AsyncSession, stuck: Sequence[OrderRow], now: datetime, *, why: str) -> None:
     if not stuck:
         return
     ids = [row["order_id"] for row in stuck]
     await session.execute(_PUT_OFF, {"ids": ids, "later": now + ROUTE_RETRY})
-    fresh = [row["order_id"] for row in stuck if row["reason"] != NO_ROUTE]
+    fresh = [row["order_id"] for row in stuck if row["reason"] != why]
     if fresh:
-        await session.execute(_SAY_WHY, {"ids": fresh, "reason": NO_ROUTE})
-        await add_events(session, [Event(order_id, "run_waits", note=NO_ROUTE) for order_id in fresh])
-        log.warning("drip_runs_wait", orders=fresh)
+        await session.execute(_SAY_WHY, {"ids": fresh, "reason": why})
+        await add_events(session, [Event(order_id, "run_waits", note=why) for order_id in fresh])
+        log.warning("drip_runs_wait", orders=fresh, why=why)
 
 
 _COLUMNS = {

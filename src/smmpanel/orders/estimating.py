@@ -79,7 +79,7 @@ async def estimate(session: AsyncSession, order: NewOrder, *, currency: str, now
         answer = (await place_orders(session, [order], currency=currency, now=now, dry_run=True))[0]
         refusal = answer if isinstance(answer, PanelError) else None
         due = _due(answer, one.charge)
-    elif one is not None and one.charge > balance:
+    elif one is not None and (one.charge > balance or balance < 0):
         refusal = InsufficientFundsError(needed=Money(one.charge, currency), available=Money(balance, currency))
     return Estimate(
         terms=terms,

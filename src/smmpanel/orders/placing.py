@@ -219,7 +219,7 @@ def _refusal(
 ) -> PanelError | None:
     if one.guard_key is not None and (one.order.service_id, one.guard_key) in busy:
         return LinkInUseError()
-    if one.charge > available:
+    if one.charge > available or available < 0:
         return InsufficientFundsError(needed=Money(one.charge, currency), available=Money(available, currency))
     if not spends.allows(one.order, one.charge):
         return SpendCapError(cap=Money(one.order.daily_cap or Decimal(0), currency))

@@ -102,6 +102,8 @@ async def _post(session: AsyncSession, deposit: Deposit, receipt: Receipt, gross
             amount=amount,
             subject=subject,
             note=deposit.memo or deposit.reference,
+            # Of a wallet below zero too: what arrived has just been added to it.
+            overdraws=reason is Reason.DEPOSIT_FEE,
         )
         for key, reason, debit, credit, amount in lines
         if amount > 0
