@@ -11,6 +11,7 @@ from smmpanel.payments.protocol import UnreadableMessageError
 
 DIGITS_MAX = 24
 """More than any amount or number has; longer ones are somebody's attempt at something."""
+NUMBER_MAX = 100
 
 
 class Literal(str):
@@ -81,6 +82,14 @@ def text_in(value: object) -> str:
     if not isinstance(value, str):
         raise UnreadableMessageError
     return value.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def number_in(value: object) -> str:
+    """Read the number or name that something has at its gateway: one to a hundred characters. Raises `UnreadableMessageError`."""
+    number = text_in(value).strip()
+    if not 0 < len(number) <= NUMBER_MAX:
+        raise UnreadableMessageError
+    return number
 
 
 def _literal(text: str) -> Literal:
