@@ -51,6 +51,7 @@ def asked_of(deposit: Deposit, now: datetime) -> Asked:
         currency=deposit.currency,
         begun_at=deposit.created_at,
         now=now,
+        expires_at=deposit.expires_at,
     )
 
 

@@ -131,6 +131,8 @@ class Asked:
     currency: str
     begun_at: datetime
     now: datetime
+    expires_at: datetime | None = None
+    """Until when it was to be paid: what nobody has paid before then may still be."""
 
 
 @dataclass(frozen=True, slots=True)
