@@ -36,6 +36,7 @@ import smmpanel.payments.expiring
 import smmpanel.payments.forgetting
 import smmpanel.payments.inbox
 import smmpanel.payments.proving
+import smmpanel.payments.reconciling_jobs
 import smmpanel.payments.telling
 import smmpanel.providers.balances
 import smmpanel.providers.health

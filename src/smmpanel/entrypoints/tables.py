@@ -17,6 +17,7 @@ import smmpanel.orders.coupon_models
 import smmpanel.orders.models
 import smmpanel.payments.bonus_models
 import smmpanel.payments.models
+import smmpanel.payments.reconciliation_models
 import smmpanel.providers.models
 import smmpanel.reports.models  # noqa: F401
 from smmpanel.kernel.db import Base

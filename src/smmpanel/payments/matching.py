@@ -43,6 +43,21 @@ async def alike(session: AsyncSession, notice: Notice) -> Sequence[Receipt]:
     return (await session.scalars(wanted.execution_options(populate_existing=True))).all()
 
 
+async def other_amount(session: AsyncSession, gateway: str, notice: Notice) -> bool:
+    """Whether the bank's reference of this money is on record with another amount: then one of the two is wrong."""
+    if not notice.bank_ref:
+        return False
+    row = Receipt
+    wanted = select(row.id).where(
+        row.gateway == gateway,
+        row.bank_ref == notice.bank_ref,
+        row.account == notice.account,
+        row.amount != notice.amount,
+        row.state != ReceiptState.DISMISSED.value,
+    )
+    return await session.scalar(wanted.limit(1)) is not None
+
+
 def twin_in(receipts: Sequence[Receipt], notice: Notice) -> Receipt | None:
     """Return the receipt of the same money from another side, which has not been paired with this side yet."""
     for receipt in receipts:

@@ -212,6 +212,14 @@ class Receipt(Base):
         Index("ix_payment_receipts_natural", "natural_key", postgresql_where=text("natural_key IS NOT NULL")),
         Index("ix_payment_receipts_deposit", "deposit_id", "id", postgresql_where=text("deposit_id IS NOT NULL")),
         Index("ix_payment_receipts_review", "id", postgresql_where=text("state = 'review'")),
+        Index("ix_payment_receipts_bank_ref", "gateway", "bank_ref", postgresql_where=text("bank_ref IS NOT NULL")),
+        # What a day's list must still name.
+        Index(
+            "ix_payment_receipts_unlisted",
+            "method_id",
+            "occurred_at",
+            postgresql_where=text("listed_at IS NULL AND natural_key IS NOT NULL"),
+        ),
         Index("ix_payment_receipts_event", "event_id", postgresql_where=text("event_id IS NOT NULL")),
     )
 
@@ -233,6 +241,8 @@ class Receipt(Base):
     occurred_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     arrived_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     event_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("gateway_events.id", ondelete="RESTRICT"))
+    listed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    """When it was first found in its gateway's list."""
     deposit_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("deposits.id", ondelete="RESTRICT"))
     state: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str] = mapped_column(String, server_default="")

@@ -23,12 +23,12 @@ def first_question(adapter: Gateway, now: datetime) -> datetime | None:
 
 
 def next_question(deposit: Deposit, now: datetime) -> datetime | None:
-    """Return when a deposit that was asked about just now is asked about again."""
+    """Return when a deposit is asked about again that is asked about just now, for the `asked + 1`st time."""
     state = DepositState(deposit.state)
     if deposit.paid_at is not None:
         return now + PAID_PAUSE if now < deposit.paid_at + PAID_FOR else None
     if state in OPEN or state in {DepositState.PARTIAL, DepositState.EXPIRED}:
-        pause = timedelta(minutes=PAUSES_MINUTES[min(deposit.asked, len(PAUSES_MINUTES) - 1)])
+        pause = timedelta(minutes=PAUSES_MINUTES[min(deposit.asked + 1, len(PAUSES_MINUTES) - 1)])
         return now + pause if now < deposit.expires_at + GRACE else None
     return None
 

@@ -15,7 +15,7 @@ from smmpanel.notifications.models import AlertLevel
 from smmpanel.payments.asking import POLL, asked_of
 from smmpanel.payments.crediting import LIVE_NAME, credit_receipt
 from smmpanel.payments.judging import judged, moment_of
-from smmpanel.payments.matching import alike, deposits_named, known_receipt, seen_by_staff, twin_in
+from smmpanel.payments.matching import alike, deposits_named, known_receipt, other_amount, seen_by_staff, twin_in
 from smmpanel.payments.methods import gateway_for, method_by
 from smmpanel.payments.models import Deposit, EventOutcome, GatewayEvent, Receipt, ReceiptState
 from smmpanel.payments.opening import locked_deposit
@@ -76,8 +76,6 @@ async def _settle(session: AsyncSession, panel: Panel, event: GatewayEvent, noti
         return EventOutcome.DUPLICATE, f"receipt {known.id}"
     named = await deposits_named(session, notice)
     deposit = await locked_deposit(session, named[0]) if len(named) == 1 else None
-    if notice.unproved and deposit is not None and await _is_asked(session, panel, deposit, event):
-        return EventOutcome.HINT, notice.status.value
     similar = await alike(session, notice)
     twin = twin_in(similar, notice)
     if twin is None and deposit is not None:
@@ -85,7 +83,11 @@ async def _settle(session: AsyncSession, panel: Panel, event: GatewayEvent, noti
     if twin is not None:
         twin.also = [*twin.also, notice.external_id]
         event.deposit_id = event.deposit_id or twin.deposit_id
+        if event.source == POLL:
+            twin.listed_at = twin.listed_at or panel.clock()
         return EventOutcome.DUPLICATE, f"receipt {twin.id}"
+    if notice.unproved and deposit is not None and await _is_asked(session, panel, deposit, event):
+        return EventOutcome.HINT, notice.status.value
     receipt = _receipt(event, notice, panel.clock())
     session.add(receipt)
     receipt.reason, is_sure = "", True
@@ -96,7 +98,7 @@ async def _settle(session: AsyncSession, panel: Panel, event: GatewayEvent, noti
         policy = Policy.of((await method_by(session, deposit.method_id)).policy)
         accounts = gateway_for(panel, await method_by(session, event.method_id)).accounts
         receipt.reason, is_sure = judged(deposit, notice, policy, accounts, now=event.received_at)
-        if any(one.source == notice.source for one in similar):
+        if any(one.source == notice.source for one in similar) or await other_amount(session, event.gateway, notice):
             receipt.reason, is_sure = "same_reference", False
     if deposit is None or not is_sure:
         await session.flush()
@@ -161,6 +163,7 @@ def _receipt(event: GatewayEvent, notice: Notice, now: datetime) -> Receipt:
         bank_ref=notice.bank_ref,
         occurred_at=notice.occurred_at,
         arrived_at=event.received_at or now,
+        listed_at=now if event.source == POLL else None,
         event_id=event.id,
         state=ReceiptState.REVIEW.value,
     )

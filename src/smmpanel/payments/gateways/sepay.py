@@ -3,12 +3,13 @@
 Which proof counts is chosen by configuration, never by what a message brings: otherwise whoever forges one takes the weakest.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.http import Outgoing
 from smmpanel.kernel.i18n import marked
+from smmpanel.payments.gateways.addresses import address_in, check_address
 from smmpanel.payments.gateways.bank_details import (
     ACCOUNT_NUMBER,
     BANK_SETTINGS,
@@ -16,10 +17,15 @@ from smmpanel.payments.gateways.bank_details import (
     check_bank_details,
     transfer_to,
 )
+from smmpanel.payments.gateways.calling import call
+from smmpanel.payments.gateways.sepay_list import API_URL, found_in, list_query, listed_in, read_listed, search_query
 from smmpanel.payments.gateways.sepay_messages import fields_of, read_transfer, signed_text
 from smmpanel.payments.protocol import (
     Account,
+    Asked,
+    GatewayFailedError,
     Intent,
+    Listed,
     Message,
     Reading,
     Reply,
@@ -27,9 +33,11 @@ from smmpanel.payments.protocol import (
     Started,
     UnreadableMessageError,
 )
-from smmpanel.payments.signing import hmac_text, is_one_of, text_in
+from smmpanel.payments.signing import hmac_text, is_one_of, read_json, text_in
 
 DRIFT_SECONDS = 300
+SEARCHED_BEFORE = timedelta(days=1)
+"""Clocks of banks differ, and some write the day on which they book."""
 TIMESTAMP_DIGITS_MAX = 12
 HMAC, API_KEY, SPEC = "hmac", "apikey", "spec_signature"
 MODES = (HMAC, API_KEY, SPEC)
@@ -72,6 +80,14 @@ class SePay:
             default=HMAC,
         ),
         Setting("secret", marked("Secret or API key for messages"), "secret"),
+        Setting(
+            "api_token",
+            marked("API token for the list of transfers"),
+            "secret",
+            required=False,
+            hint=marked("With it, transfers are found even when no message came."),
+        ),
+        Setting("api_url", marked("Address of the API"), required=False, default=API_URL),
         Setting("spec_fields", marked("Fields of the signature, in order"), required=False, default=SPEC_FIELDS),
         Setting("spec_separator", marked("Separator of the signature's fields"), required=False, default="|"),
         Setting(
@@ -101,6 +117,7 @@ class SePay:
         check_bank_details(self._account)
         if not self._account.option("bank"):
             raise InvalidInputError(field="bank", reason=marked("is needed"))
+        check_address(self._account, "api_url")
         if any(not ACCOUNT_NUMBER.fullmatch(one) for one in self._others):
             raise InvalidInputError(field="other_accounts", reason=WRONG_ACCOUNT)
         if not self._modes or any(mode not in MODES for mode in self._modes):
@@ -141,6 +158,50 @@ class SePay:
     def read(self, message: Message, verdict: str) -> Reading:
         """Understand a transfer in any of the three shapes."""
         return read_transfer(message, self.accounts, unproved=verdict == API_KEY)
+
+    @property
+    def can_be_asked(self) -> bool:
+        """Whether SePay's list may be read."""
+        return bool(self._account.secrets_named("api_token"))
+
+    @property
+    def can_list(self) -> bool:
+        """The same: what is asked about one transfer is a search in the list."""
+        return self.can_be_asked
+
+    async def ask(self, payment: Asked) -> bytes:
+        """Search the list for the code of a deposit."""
+        code = (payment.memo or payment.reference).split()[-1]
+        return await self._get(search_query(code, payment.begun_at - SEARCHED_BEFORE))
+
+    def read_answer(self, answer: bytes, payment: Asked) -> Reading:
+        """Understand what the search has found."""
+        readings = [read_listed(row) for row in found_in(answer)]
+        return Reading(payment.reference, [notice for reading in readings for notice in reading.notices])
+
+    async def list_page(self, since: datetime, until: datetime, after: str | None) -> Listed:
+        """Return one page of all transfers, in and out."""
+        answer = await self._get(list_query(since, until, after))
+        try:
+            return listed_in(answer, after)
+        except UnreadableMessageError:
+            raise GatewayFailedError from None
+
+    def read_row(self, row: bytes) -> Reading:
+        """Understand a row of the list."""
+        return read_listed(read_json(row))
+
+    async def _get(self, query: dict[str, str]) -> bytes:
+        tokens = self._account.secrets_named("api_token")
+        answer = await call(
+            self._http,
+            "GET",
+            f"{address_in(self._account, 'api_url', API_URL)}/transactions",
+            params=query,
+            headers={"Authorization": f"Bearer {tokens[0]}", "Accept": "application/json"},
+            secrets=tokens,
+        )
+        return answer.body
 
     def _is_signed(self, message: Message, now: datetime) -> bool:
         given, stamp = message.header("x-sepay-signature"), message.header("x-sepay-timestamp")

@@ -39,7 +39,7 @@ def signed_text(fields: Fields, names: Sequence[str], separator: str) -> str:
     """Return what the field `signature` signs: the values of these fields, the amount as a whole number."""
     if any(name not in fields for name in names):
         raise UnreadableMessageError
-    values = [f"{_whole(fields[name]):.0f}" if name == "amount" else text_in(fields[name]) for name in names]
+    values = [f"{whole_in(fields[name]):.0f}" if name == "amount" else text_in(fields[name]) for name in names]
     return separator.join(values)
 
 
@@ -66,12 +66,12 @@ def _native(fields: Fields, accounts: AbstractSet[str]) -> dict[str, Any]:
     main, virtual = text_in(fields.get("accountNumber")), text_in(fields.get("subAccount"))
     return {
         "source": "webhook",
-        "number": _number(fields["id"]),
-        "amount": _whole(fields["transferAmount"]),
+        "number": number_in(fields["id"]),
+        "amount": whole_in(fields["transferAmount"]),
         "account": virtual if main not in accounts and virtual in accounts else main,
         "texts": tuple(text_in(fields.get(name)) for name in ("content", "code", "description")),
         "bank_ref": text_in(fields.get("referenceCode")),
-        "when": _when(fields.get("transactionDate")),
+        "when": moment_in(fields.get("transactionDate")),
         "comes_in": _is_one(fields.get("transferType"), "in", "out"),
     }
 
@@ -85,21 +85,18 @@ def _bank_hub(fields: Fields) -> dict[str, Any]:
 def _told(source: str, fields: Fields, *, texts: Sequence[str], comes_in: bool) -> dict[str, Any]:
     return {
         "source": source,
-        "number": _number(fields.get("transaction_id")),
-        "amount": _whole(fields.get("amount")),
+        "number": number_in(fields.get("transaction_id")),
+        "amount": whole_in(fields.get("amount")),
         "account": text_in(fields.get("account_number")),
         "texts": tuple(text_in(fields.get(name)) for name in texts),
         "bank_ref": "",
-        "when": _when(fields.get("transaction_date")),
+        "when": moment_in(fields.get("transaction_date")),
         "comes_in": comes_in,
     }
 
 
 def _notice(key: str, told: Mapping[str, Any], *, unproved: bool) -> Notice:
     account, amount, bank_ref, when = told["account"], told["amount"], told["bank_ref"], told["when"]
-    # Without the bank's own reference: the second in which it happened, and what stands in it.
-    moment = when.isoformat() if when else ""
-    alike = bank_ref or f"{moment}/{sha256(plain_text(told['texts'][0]).encode()).hexdigest()[:32]}"
     return Notice(
         external_id=key,
         source=told["source"],
@@ -109,20 +106,32 @@ def _notice(key: str, told: Mapping[str, Any], *, unproved: bool) -> Notice:
         texts=told["texts"],
         account=account or None,
         bank_ref=bank_ref or None,
-        natural_key=f"sepay/{account}/in/{amount:f}/{alike}" if bank_ref or moment else None,
+        natural_key=natural_key(account, amount, bank_ref, when, told["texts"][0]),
         occurred_at=when,
         unproved=unproved,
     )
 
 
-def _number(value: object) -> str:
+def natural_key(account: str, amount: Decimal, bank_ref: str, when: datetime | None, content: str) -> str | None:
+    """Return what a transfer looks like from every side of SePay; nothing, if too little is known of it."""
+    if not bank_ref and when is None:
+        return None
+    # Without the bank's own reference: the second in which it happened, and what stands in it.
+    moment = when.isoformat() if when else ""
+    alike = bank_ref or f"{moment}/{sha256(plain_text(content).encode()).hexdigest()[:32]}"
+    return f"sepay/{account}/in/{amount:f}/{alike}"
+
+
+def number_in(value: object) -> str:
+    """Read the number of a transfer."""
     number = text_in(value).strip()
     if not 0 < len(number) <= ID_MAX:
         raise UnreadableMessageError
     return number
 
 
-def _whole(value: object) -> Decimal:
+def whole_in(value: object) -> Decimal:
+    """Read an amount in đồng."""
     amount = amount_in(value)
     if amount < 0 or amount != amount.to_integral_value():
         raise UnreadableMessageError  # đồng have no decimals
@@ -135,7 +144,8 @@ def _is_one(value: object, yes: str, no: str) -> bool:
     return value == yes
 
 
-def _when(value: object) -> datetime | None:
+def moment_in(value: object) -> datetime | None:
+    """Read a moment on Vietnam's clocks, if there is one."""
     text = text_in(value)
     if not text:
         return None

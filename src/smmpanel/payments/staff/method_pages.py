@@ -29,6 +29,8 @@ from smmpanel.payments.methods import (
 from smmpanel.payments.models import PaymentMethod
 from smmpanel.payments.presets import memo_prefix
 from smmpanel.payments.protocol import Gateway, Setting
+from smmpanel.payments.reconciliation_models import Reconciliation
+from smmpanel.payments.reconciling_jobs import has_list, latest_reconciliations
 from smmpanel.payments.staff.method_forms import new_typed, secrets_in, terms_in, typed_of
 from smmpanel.web.formats import SYMBOLS
 from smmpanel.web.forms import read_form
@@ -49,6 +51,7 @@ SAVED = marked("Payment method saved")
 SWITCHED_ON = marked("{name} is offered to customers")
 SWITCHED_OFF = marked("{name} is not offered any more")
 TAIL = 4
+COMPARISONS = 10
 Looking = Annotated[Viewer, Depends(staff_with(Permission.GATEWAYS_VIEW))]
 Editing = Annotated[Viewer, Depends(staff_with(Permission.GATEWAYS_EDIT))]
 
@@ -80,6 +83,8 @@ class MethodPage:
     """Where the gateway sends its messages; empty if it sends none."""
     may_edit: bool
     currencies: Sequence[str]
+    comparisons: Sequence[Reconciliation] | None
+    """The latest with its gateway's list; `None` if it has none."""
     banks: Mapping[str, str] = field(default_factory=lambda: BANKS)
 
 
@@ -122,7 +127,9 @@ async def show_method(
 ) -> Response:
     """Show one payment method."""
     method = await method_by(session, method_id)
-    return _form(request, panel, viewer, gateway_class(panel, method.gateway), typed_of(method), method=method)
+    found = await latest_reconciliations(session, method_id, most=COMPARISONS) if has_list(panel, method) else None
+    kind = gateway_class(panel, method.gateway)
+    return _form(request, panel, viewer, kind, typed_of(method), method=method, comparisons=found)
 
 
 @router.post(PATH + "/{method_id}")
@@ -174,6 +181,7 @@ def _form(
     *,
     method: PaymentMethod | None = None,
     errors: Mapping[str, str] | None = None,
+    comparisons: Sequence[Reconciliation] | None = None,
 ) -> Response:
     hidden = {setting.name for setting in kind.settings if setting.kind == "secret"}
     kept = secrets_of(panel.vault, method) if method is not None else {}
@@ -188,6 +196,7 @@ def _form(
         secrets={name: [secret[-TAIL:] for secret in secrets] for name, secrets in kept.items()},
         webhook="" if kind.approved_by_staff else f"{site_of(request)}/api/payment/{kind.slug}/webhook",
         may_edit=viewer.may(Permission.GATEWAYS_EDIT),
+        comparisons=comparisons,
         currencies=sorted(kind.currencies) or sorted({*SYMBOLS, panel.currency}),
     )
     status = HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK
