@@ -13,6 +13,7 @@ from starlette.responses import Response
 from smmpanel.accounts.access import Viewer
 from smmpanel.accounts.arrivals import device_of
 from smmpanel.accounts.current import FOR_MEMBERS, CurrentViewer
+from smmpanel.growth.earning_chart import EarningChart, earning_chart
 from smmpanel.growth.payouts import (
     AFFILIATES_PATH,
     NO_AMOUNT,
@@ -83,6 +84,7 @@ class AffiliatesPage:
     earnings: Paged[EarningLine] | None
     people: Paged[ReferredLine] | None
     payouts: Paged[Payout] | None
+    chart: EarningChart | None = None
     typed: str = ""
     error: str = ""
     tabs: Mapping[str, str] = field(default_factory=lambda: TABS)
@@ -154,6 +156,7 @@ async def _shown(
         earnings=await earnings_page(session, user, after=cursor, size=ROWS) if not tab else None,
         people=await referred_page(session, user, after=cursor, size=ROWS) if tab == "people" else None,
         payouts=await payouts_page(session, user, after=cursor, size=ROWS) if tab == "payouts" else None,
+        chart=await earning_chart(session, user, formats_of(request), panel.clock()) if figures.credited else None,
         typed=typed,
         error=error,
     )
