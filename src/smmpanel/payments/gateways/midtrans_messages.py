@@ -9,13 +9,12 @@ from hashlib import sha256, sha512
 from typing import Any
 
 from smmpanel.payments.protocol import Asked, GatewayStatus, Notice, Reading, UnreadableMessageError
-from smmpanel.payments.signing import amount_in, is_one_of, read_json, text_in
+from smmpanel.payments.signing import NUMBER_MAX, amount_in, is_one_of, number_in, read_json, text_in
 
 CURRENCY = "IDR"
 JAKARTA = timezone(timedelta(hours=7))
 WHEN = "%Y-%m-%d %H:%M:%S"
 SOURCE = "status"
-ID_MAX = 100
 RETURNS_MAX = 50
 NOT_FOUND = "404"
 NOT_CHOSEN = "no way to pay was chosen yet"
@@ -60,7 +59,7 @@ def read_notification(body: bytes) -> Reading:
     notices = [replace(notice, unproved=True) for notice in _notices(fields)]
     # One notification for each status of a payment; with the content, since it is not all bound by the signature.
     names = ("order_id", "transaction_status", "status_code")
-    key = ":".join(text_in(fields.get(name))[:ID_MAX] for name in names)
+    key = ":".join(text_in(fields.get(name))[:NUMBER_MAX] for name in names)
     return Reading(f"{key}:{sha256(body).hexdigest()[:16]}", notices)
 
 
@@ -95,9 +94,7 @@ def status_of(fields: Fields) -> GatewayStatus:
 
 
 def _notices(fields: Fields) -> list[Notice]:
-    number, reference = text_in(fields.get("transaction_id")), text_in(fields.get("order_id"))
-    if not 0 < len(number) <= ID_MAX or not reference:
-        raise UnreadableMessageError
+    number, reference = number_in(fields.get("transaction_id")), number_in(fields.get("order_id"))
     status, amount = status_of(fields), _whole(fields.get("gross_amount"))
     if status == GatewayStatus.PAID and amount == 0:
         raise UnreadableMessageError
@@ -131,9 +128,7 @@ def _returned(row: object, notice: Notice) -> Notice:
     if not isinstance(row, dict):
         raise UnreadableMessageError
     names = ("refund_key", "refund_chargeback_uuid", "refund_chargeback_id")
-    number = next((text_in(row.get(name)) for name in names if row.get(name)), "")
-    if not 0 < len(number) <= ID_MAX:
-        raise UnreadableMessageError
+    number = number_in(next((row[name] for name in names if row.get(name)), ""))
     when = _when(row.get("bank_confirmed_at") or row.get("created_at"))
     return replace(notice, amount=_whole(row.get("refund_amount")), return_id=number, occurred_at=when)
 
