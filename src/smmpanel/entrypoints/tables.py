@@ -18,6 +18,7 @@ import smmpanel.orders.models
 import smmpanel.payments.bonus_models
 import smmpanel.payments.models
 import smmpanel.payments.reconciliation_models
+import smmpanel.payments.return_models
 import smmpanel.providers.models
 import smmpanel.reports.models  # noqa: F401
 from smmpanel.kernel.db import Base

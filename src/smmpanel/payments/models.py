@@ -71,6 +71,9 @@ class Deposit(Base):
     __tablename__ = "deposits"
     __table_args__ = (
         CheckConstraint("amount > 0 AND received >= 0 AND fees >= 0 AND credited >= 0", name="money"),
+        CheckConstraint(
+            "returned >= 0 AND returned <= received AND taken >= 0 AND taken <= credited", name="never_more_back"
+        ),
         Index("uq_deposits_memo_code", "memo_code", unique=True, postgresql_where=text("memo_code IS NOT NULL")),
         Index("uq_deposits_key", "user_id", "key", unique=True, postgresql_where=text("key IS NOT NULL")),
         Index("ix_deposits_user", "user_id", "id"),
@@ -110,6 +113,10 @@ class Deposit(Base):
     """In the wallet's currency."""
     credited: Mapped[Decimal] = mapped_column(AMOUNT, server_default=text("0"))
     """What the wallet gained, after fees, in the wallet's currency."""
+    returned: Mapped[Decimal] = mapped_column(AMOUNT, server_default=text("0"))
+    """What went back of what was received: paid back, or taken back. In its currency."""
+    taken: Mapped[Decimal] = mapped_column(AMOUNT, server_default=text("0"))
+    """What the wallet lost by that of what it had gained, in the wallet's currency."""
     state: Mapped[str] = mapped_column(String(24), server_default=DepositState.CREATED.value)
     late: Mapped[bool] = mapped_column(server_default=text("false"))
     """Whether money arrived after it had expired."""
@@ -208,6 +215,11 @@ class Receipt(Base):
     __table_args__ = (
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("state <> 'credited' OR deposit_id IS NOT NULL", name="credited_to"),
+        CheckConstraint(
+            "returned >= 0 AND returned <= amount AND taken >= 0 AND taken <= credited"
+            " AND fee_returned >= 0 AND fee_returned <= fee",
+            name="never_more_back",
+        ),
         Index("uq_payment_receipts_external", "gateway", "external_id", unique=True),
         Index("ix_payment_receipts_natural", "natural_key", postgresql_where=text("natural_key IS NOT NULL")),
         Index("ix_payment_receipts_deposit", "deposit_id", "id", postgresql_where=text("deposit_id IS NOT NULL")),
@@ -251,6 +263,12 @@ class Receipt(Base):
     fee: Mapped[Decimal] = mapped_column(AMOUNT, server_default=text("0"))
     credited: Mapped[Decimal] = mapped_column(AMOUNT, server_default=text("0"))
     """What the wallet gained of it, after its fee, in the wallet's currency."""
+    returned: Mapped[Decimal] = mapped_column(AMOUNT, server_default=text("0"))
+    """What went back of it, in its currency."""
+    taken: Mapped[Decimal] = mapped_column(AMOUNT, server_default=text("0"))
+    """What the wallet lost by that, in the wallet's currency."""
+    fee_returned: Mapped[Decimal] = mapped_column(AMOUNT, server_default=text("0"))
+    """The share of the fee in what went back: the panel's loss."""
     staff_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="RESTRICT"))
     note: Mapped[str | None] = mapped_column(String)
     decided_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
