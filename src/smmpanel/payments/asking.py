@@ -52,7 +52,6 @@ def asked_of(deposit: Deposit, now: datetime) -> Asked:
         begun_at=deposit.created_at,
         now=now,
         expires_at=deposit.expires_at,
-        expires_at=deposit.expires_at,
     )
 
 
