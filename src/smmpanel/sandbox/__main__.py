@@ -1,12 +1,9 @@
-"""`python -m smmpanel.sandbox --port 0 --services 50`: a fake provider; prints its address as one line of JSON."""
+"""`python -m smmpanel.sandbox provider|gateway --port 0 …`: a fake of the outside; prints its address as one line of JSON."""
 
 import argparse
 import sys
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-
-from smmpanel.sandbox.provider_errors import DIALECTS
-from smmpanel.sandbox.provider_server import run_provider
-from smmpanel.sandbox.provider_settings import LATENCY_ON, RATE_LIMIT_STYLES
 
 
 def _amount(text: str) -> str:
@@ -16,13 +13,18 @@ def _amount(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} is not an amount") from None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="smmpanel.sandbox", description="A fake upstream provider that speaks API v2."
-    )
+def _key(text: str) -> tuple[str, str]:
+    name, sign, secret = text.partition("=")
+    if not (sign and secret and "." in name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not written VENDOR.NAME=SECRET")
+    return name, secret
+
+
+def _add_provider(parser: argparse.ArgumentParser) -> None:
+    from smmpanel.sandbox.provider_errors import DIALECTS
+    from smmpanel.sandbox.provider_settings import LATENCY_ON, RATE_LIMIT_STYLES
+
     add = parser.add_argument
-    add("what", nargs="?", choices=("provider",), default="provider", help="which fake to run")
-    add("--host", default="127.0.0.1")
     add("--port", type=int, default=8900, help="0 picks a free one")
     add("--services", type=int, default=500, help="size of the catalogue")
     add("--seed", type=int, default=1, help="the same seed makes the same catalogue")
@@ -41,15 +43,46 @@ def _parser() -> argparse.ArgumentParser:
     add("--partial-share", type=float, default=0.0, help="share of orders (0 to 1) that end Partial")
     add("--cancel-share", type=float, default=0.0, help="share of orders (0 to 1) that end Canceled")
     add("--first-order-id", type=int, default=1_000_001)
-    add("--exit-with-parent", action="store_true", help="end when standard input closes or the parent dies")
-    return parser
+
+
+def _add_gateway(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--port", type=int, default=8910, help="0 picks a free one")
+    add("--notify-base", default="", help="where the panel is, for vendors that are told so once for all")
+    add("--key", dest="keys", type=_key, action="append", default=[], metavar="VENDOR.NAME=SECRET", help="another key")
+
+
+def _run_provider(options: dict[str, object]) -> None:
+    from smmpanel.sandbox.provider_server import run_provider
+
+    run_provider(**options)  # type: ignore[arg-type]
+
+
+def _run_gateway(options: dict[str, object]) -> None:
+    from smmpanel.sandbox.gateway.server import run_gateway
+
+    run_gateway(**{**options, "keys": dict(options["keys"])})  # type: ignore[arg-type,call-overload]
+
+
+_SANDBOXES: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[dict[str, object]], None]]] = {
+    "provider": ("A fake upstream provider that speaks API v2.", _add_provider, _run_provider),
+    "gateway": ("Fake payment gateways, with a page for each payment.", _add_gateway, _run_gateway),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until told to stop; the exit status is 0 after SIGTERM, SIGINT or the end of the parent."""
-    options = vars(_parser().parse_args(arguments))
-    del options["what"]
-    run_provider(**options)
+    given = sys.argv[1:] if arguments is None else arguments
+    # The provider was there first: its options alone mean it.
+    what = given[0] if given and given[0] in _SANDBOXES else "provider"
+    told, add_options, run = _SANDBOXES[what]
+    parser = argparse.ArgumentParser(prog=f"smmpanel.sandbox {what}", description=told)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument(
+        "--exit-with-parent", action="store_true", help="end when standard input closes or the parent dies"
+    )
+    add_options(parser)
+    run(vars(parser.parse_args(given[1:] if given[:1] == [what] else given)))
     return 0
 
 

@@ -28,6 +28,30 @@ def _flags(options: dict[str, Any]) -> list[str]:
     return flags
 
 
+def start_process(what: str, **options: Any) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
+    """Start a sandbox and wait until it answers; returns what it said of itself. It ends with the process that started it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "smmpanel.sandbox", what, *_flags({**options, "exit_with_parent": True})],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # A Ctrl-C on the terminal is for whoever started us: they say when we stop.
+        start_new_session=True,
+    )
+    line = _first_line(process)
+    if line is None:
+        process.kill()
+        _close(process)
+        raise RuntimeError(f"the sandbox did not start within {START_SECONDS:g} s, or ended at once")
+    return process, orjson.loads(line)
+
+
+def stop_process(process: subprocess.Popen[bytes]) -> int:
+    """End a sandbox and return its exit status. May be called twice."""
+    if process.poll() is None:
+        process.terminate()
+    return _close(process)
+
+
 class SandboxProcess:
     """A running fake provider. Ends with `stop`, at the end of a `with` block, and with the process that started it."""
 
@@ -42,20 +66,7 @@ class SandboxProcess:
     @classmethod
     def start(cls, *, port: int = 0, key: str = "sandbox-key", **options: Any) -> Self:
         """Start one and wait until it answers. Options are those of the command line, with underscores."""
-        flags = _flags({"port": port, "key": key, "exit_with_parent": True, **options})
-        process = subprocess.Popen(
-            [sys.executable, "-m", "smmpanel.sandbox", "provider", *flags],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # A Ctrl-C on the terminal is for whoever started us: they say when we stop.
-            start_new_session=True,
-        )
-        line = _first_line(process)
-        if line is None:
-            process.kill()
-            _close(process)
-            raise RuntimeError(f"the sandbox did not start within {START_SECONDS:g} s, or ended at once")
-        ready = orjson.loads(line)
+        process, ready = start_process("provider", port=port, key=key, **options)
         return cls(process, ready["url"], ready["control"], key)
 
     @property
@@ -73,9 +84,7 @@ class SandboxProcess:
     def stop(self) -> int:
         """End it and return its exit status. May be called twice."""
         self._client.close()
-        if self._process.poll() is None:
-            self._process.terminate()
-        return _close(self._process)
+        return stop_process(self._process)
 
     def __enter__(self) -> Self:
         return self
