@@ -74,6 +74,12 @@ async def call_json(
         raise _failure(may_be_done=acts) from None
 
 
+def refused(url: str, said: str | bytes, secrets: Sequence[str]) -> GatewayFailedError:
+    """Note an answer that says no though its status was one that is taken, and return the failure to raise."""
+    _note(url, redacted(said, secrets, max_chars=SAID_MAX))
+    return GatewayFailedError()
+
+
 def _failure(*, may_be_done: bool) -> GatewayFailedError:
     return GatewayUnknownError() if may_be_done else GatewayFailedError()
 

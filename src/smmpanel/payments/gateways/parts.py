@@ -1,0 +1,45 @@
+"""Parts of gateways' JSON that several of them write alike: objects, lists, moments."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from smmpanel.payments.protocol import UnreadableMessageError
+
+MOMENT_DIGITS_MAX = 12
+MOMENT_TEXT_MAX = 40
+
+
+def object_in(value: object) -> Mapping[str, Any]:
+    """Return what must be an object; raises `UnreadableMessageError`."""
+    if not isinstance(value, Mapping):
+        raise UnreadableMessageError
+    return value
+
+
+def objects_in(value: object) -> Sequence[Mapping[str, Any]]:
+    """Return what must be a list of objects; raises `UnreadableMessageError`."""
+    if not isinstance(value, list):
+        raise UnreadableMessageError
+    return [object_in(one) for one in value]
+
+
+def iso_moment(value: object) -> datetime | None:
+    """Return a moment written by ISO 8601 with its zone; `None` for nothing, and for what is none: it is told for comfort."""
+    if not isinstance(value, str) or len(value) > MOMENT_TEXT_MAX:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return None if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def unix_moment(value: object) -> datetime | None:
+    """Return a moment written in whole seconds since 1970; `None` for what is none."""
+    if not isinstance(value, str) or not value.isascii() or not value.isdigit() or len(value) > MOMENT_DIGITS_MAX:
+        return None
+    try:
+        return datetime.fromtimestamp(int(value), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,223 @@
+"""Paystack (Nigeria and its neighbours): pages on which customers pay by card, bank or phone.
+
+One secret key calls Paystack and proves its messages; its first letters say whether it is a real one.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+from urllib.parse import quote, urlsplit
+
+from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.http import Outgoing
+from smmpanel.kernel.i18n import marked
+from smmpanel.payments.gateways.addresses import address_in, check_address, link_in
+from smmpanel.payments.gateways.calling import call, call_json, refused
+from smmpanel.payments.gateways.parts import object_in
+from smmpanel.payments.gateways.paystack_messages import PLACES, number_in, paid_number, read_answer, read_message
+from smmpanel.payments.minor_units import to_minor
+from smmpanel.payments.protocol import (
+    Account,
+    Asked,
+    GatewayFailedError,
+    GatewayUnknownError,
+    Intent,
+    Message,
+    Reading,
+    Refund,
+    Refunded,
+    Reply,
+    Setting,
+    Started,
+    UnreadableMessageError,
+)
+from smmpanel.payments.signing import hmac_text, is_one_of, read_json, text_in
+
+API_URL = "https://api.paystack.co"
+PROOF = "x-paystack-signature"
+ENVIRONMENTS = {"sk_live_": "live", "sk_test_": "test"}
+"""By the first letters of the key, in the words of its messages."""
+PAGES_MAX = 3
+"""How often a page is asked for whose making was broken off: each needs a reference of its own."""
+ROWS = "50"
+WRONG_KEY = marked("must be a secret key, which begins with sk_live_ or sk_test_")
+_REFUND_STATES: Mapping[str, Literal["done", "failed"]] = {"processed": "done", "failed": "failed"}
+
+
+class Paystack:
+    """One account at Paystack, live or in test mode."""
+
+    slug: ClassVar[str] = "paystack"
+    title: ClassVar[str] = marked("Paystack (cards and banks in Africa)")
+    currencies: ClassVar[frozenset[str]] = frozenset({"NGN", "GHS", "ZAR", "KES", "USD"})
+    uses_memo: ClassVar[bool] = False
+    approved_by_staff: ClassVar[bool] = False
+    expires_minutes: ClassVar[int] = 60
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting(
+            "secret_key",
+            marked("Secret key"),
+            "secret",
+            hint=marked(
+                "Begins with sk_live_, or with sk_test_ for no real money. Paystack signs its messages with it too."
+            ),
+        ),
+        Setting(
+            "base_url",
+            marked("Another address of the gateway"),
+            required=False,
+            hint=marked("Empty: Paystack's own, for real and for test keys."),
+        ),
+    )
+    kept_headers: ClassVar[tuple[str, ...]] = ()
+    reply: ClassVar[Reply] = Reply({"status": "ok"})
+
+    def __init__(self, account: Account, http: Outgoing) -> None:
+        self._account = account
+        self._http = http
+
+    def check(self) -> None:
+        """Raise `InvalidInputError` unless there is a key of a known environment."""
+        if not self._environment:
+            raise InvalidInputError(field="secret_key", reason=WRONG_KEY)
+        check_address(self._account, "base_url")
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """None: Paystack says to whom it was paid."""
+        return frozenset()
+
+    @property
+    def can_be_asked(self) -> bool:
+        """With its key."""
+        return bool(self._keys)
+
+    async def start(self, intent: Intent) -> Started:
+        """Have a page made. A reference that was used up by a try that was broken off is followed by a number."""
+        url = f"{self._address}/transaction/initialize"
+        for page in range(1, PAGES_MAX + 1):
+            reference = intent.reference if page == 1 else f"{intent.reference}-{page}"
+            answer = await call(
+                self._http,
+                "POST",
+                url,
+                secrets=self._keys,
+                also=(400,),
+                json=self._page(intent, reference),
+                headers=self._headers,
+            )
+            try:
+                said = read_json(answer.body)
+                if said.get("status") is True:
+                    data = object_in(said.get("data"))
+                    shown = {"kind": "redirect", "redirect_url": link_in(data.get("authorization_url"))}
+                    return Started(shown, external_ref=reference)
+                is_used = "duplicate" in f"{text_in(said.get('code'))} {text_in(said.get('message'))}".lower()
+            except UnreadableMessageError:
+                is_used = False
+            if not is_used:
+                raise refused(url, answer.body, self._keys)
+        raise refused(url, "all references are used up", self._keys)
+
+    def verify(self, message: Message, _now: datetime) -> str | None:
+        """Say whether the signature over the body holds, and the message is of the key's environment."""
+        expected = [hmac_text(key, message.body, "sha512") for key in self._keys]
+        holds = is_one_of(expected, message.header(PROOF))
+        return "signature" if holds and self._is_of_environment(message.body) else None
+
+    def read(self, message: Message, _verdict: str) -> Reading:
+        """Understand a message."""
+        return read_message(message.body)
+
+    async def ask(self, payment: Asked) -> bytes:
+        """Return Paystack's answer about a transaction, and its refunds and disputes once money has come in."""
+        reference = quote(payment.external_ref or payment.reference, safe="")
+        said = await self._asked(f"/transaction/verify/{reference}", also=(400, 404))
+        try:
+            number = paid_number(said, self._environment)
+        except UnreadableMessageError:
+            raise refused(self._address, said, self._keys) from None
+        if number is None:
+            return b'{"transaction":%b}' % said
+        query = {"transaction": number, "perPage": ROWS}
+        refunds = await self._asked("/refund", query)
+        disputes = await self._asked("/dispute", query)
+        return b'{"transaction":%b,"refunds":%b,"disputes":%b}' % (said, refunds, disputes)
+
+    def read_answer(self, answer: bytes, payment: Asked) -> Reading:
+        """Understand its answer."""
+        return read_answer(answer, payment)
+
+    async def refund(self, wanted: Refund) -> Refunded:
+        """Have money given back. Paystack knows no key under which it would do so once only."""
+        body = {
+            "transaction": wanted.external_id,
+            "amount": to_minor(wanted.amount, wanted.payment.currency, places=PLACES),
+            "currency": wanted.payment.currency,
+            "merchant_note": wanted.key,
+            "customer_note": wanted.reason or "Top-up given back",
+        }
+        url = f"{self._address}/refund"
+        said = await call_json(self._http, "POST", url, secrets=self._keys, acts=True, json=body, headers=self._headers)
+        if said.get("status") is not True:
+            raise refused(url, json.dumps(said), self._keys)
+        try:
+            data = object_in(said.get("data"))
+            number, word = number_in(data.get("id")), text_in(data.get("status"))
+        except UnreadableMessageError:
+            raise GatewayUnknownError from None
+        return Refunded(f"refund:{number}", _REFUND_STATES.get(word, "pending"))
+
+    def _page(self, intent: Intent, reference: str) -> dict[str, Any]:
+        home = urlsplit(intent.return_url).hostname or "example.com"
+        return {
+            # It must have one, and a receipt goes there; the panel's own addresses nobody.
+            "email": intent.email or f"{intent.reference.lower()}@{home}",
+            "amount": str(to_minor(intent.amount, intent.currency, places=PLACES)),
+            "currency": intent.currency,
+            "reference": reference,
+            "callback_url": intent.return_url,
+            "metadata": json.dumps({"deposit": intent.reference, "cancel_action": intent.return_url}),
+        }
+
+    async def _asked(self, path: str, query: dict[str, str] | None = None, *, also: tuple[int, ...] = ()) -> bytes:
+        url = f"{self._address}{path}"
+        answer = await call(self._http, "GET", url, secrets=self._keys, also=also, params=query, headers=self._headers)
+        try:
+            read_json(answer.body)
+        except UnreadableMessageError:
+            raise refused(url, answer.body, self._keys) from None
+        return answer.body
+
+    def _is_of_environment(self, body: bytes) -> bool:
+        try:
+            data = read_json(body).get("data")
+            domain = text_in(data.get("domain")) if isinstance(data, dict) else ""
+        except UnreadableMessageError:
+            return True  # nothing will come of it
+        return domain in {"", self._environment}
+
+    @property
+    def _keys(self) -> tuple[str, ...]:
+        # Of one environment only, that of the newest.
+        keys = self._account.secrets_named("secret_key")
+        return tuple(key for key in keys if _environment_of(key) == _environment_of(keys[0]))
+
+    @property
+    def _environment(self) -> str:
+        return _environment_of(self._keys[0]) if self._keys else ""
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        if not self._keys:
+            raise GatewayFailedError
+        return {"authorization": f"Bearer {self._keys[0]}"}
+
+    @property
+    def _address(self) -> str:
+        return address_in(self._account, "base_url", API_URL)
+
+
+def _environment_of(key: str) -> str:
+    return ENVIRONMENTS.get(key[:8], "")
