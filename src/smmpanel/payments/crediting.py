@@ -1,5 +1,7 @@
 """Crediting money that arrived: ledger, deposit, receipt, fact and hint to open pages, in one transaction."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar
@@ -39,74 +41,104 @@ class DepositCredited(Fact):
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """A receipt to put into the wallet of its deposit's owner. The deposit is locked; the receipt is not credited yet."""
+
+    deposit: Deposit
+    receipt: Receipt
+    rate: Decimal
+    in_time: bool
+
+
 async def credit_receipt(
     session: AsyncSession, deposit: Deposit, receipt: Receipt, *, rate: Decimal, in_time: bool, now: datetime
 ) -> None:
-    """Put a receipt's money into the wallet of a deposit's owner. The deposit is locked; the receipt is not credited yet.
+    """Credit one receipt: see `credit_receipts`."""
+    await credit_receipts(session, [Credit(deposit, receipt, rate, in_time)], now=now)
+
+
+async def credit_receipts(session: AsyncSession, due: Sequence[Credit], *, now: datetime) -> None:
+    """Put the money of receipts into wallets, in as many statements for a hundred as for one.
 
     The ledger's key is made of the money's own number, so whatever goes wrong above it is there once.
     """
-    gross = in_wallet(receipt.amount, rate)
+    gained = [_gain(one, now) for one in due]
+    await session.flush()
+    await _post(session, due, gained)
+    facts = [_fact(one, gross, fee, now) for one, (gross, fee) in zip(due, gained, strict=True)]
+    await record(session, *facts)
+    owners = {one.deposit.user_id for one in due}
+    await tell(session, "balance", owners)
+    await tell(session, LIVE_NAME, owners)
+
+
+def _gain(one: Credit, now: datetime) -> tuple[Decimal, Decimal]:
+    """Note on deposit and receipt what the wallet gains; returns the money before its fee, and the fee."""
+    deposit, receipt = one.deposit, one.receipt
+    gross = in_wallet(receipt.amount, one.rate)
     received = deposit.received + receipt.amount
-    fee = min(gross, in_wallet(fee_on(received, deposit.fee_percent, deposit.fee_fixed), rate) - deposit.fees)
+    fee = min(gross, in_wallet(fee_on(received, deposit.fee_percent, deposit.fee_fixed), one.rate) - deposit.fees)
     fee = max(fee, Decimal(0))
-    await _post(session, deposit, receipt, gross, fee)
     receipt.deposit_id = deposit.id
     receipt.state = ReceiptState.CREDITED.value
-    receipt.rate, receipt.fee, receipt.credited = rate, fee, gross - fee
+    receipt.rate, receipt.fee, receipt.credited = one.rate, fee, gross - fee
     receipt.decided_at = now
     deposit.received = received
     deposit.fees += fee
     deposit.credited += gross - fee
-    deposit.late = deposit.late or not in_time
+    deposit.late = deposit.late or not one.in_time
     reached = DepositState.PAID if received >= deposit.amount else DepositState.PARTIAL
     deposit.state = advanced(DepositState(deposit.state), reached).value
     if deposit.state == DepositState.PAID and deposit.paid_at is None:
         deposit.paid_at = now
-    await session.flush()
-    fact = DepositCredited(
+    return gross, fee
+
+
+def _fact(one: Credit, gross: Decimal, fee: Decimal, now: datetime) -> DepositCredited:
+    deposit = one.deposit
+    return DepositCredited(
         deposit_id=deposit.id,
-        receipt_id=receipt.id,
+        receipt_id=one.receipt.id,
         user_id=deposit.user_id,
         method_id=deposit.method_id,
         gateway=deposit.gateway,
         amount=gross,
         fee=fee,
         credited=gross - fee,
-        received=in_wallet(received, rate),
+        received=in_wallet(deposit.received, one.rate),
         currency=deposit.wallet_currency,
-        in_time=in_time,
+        in_time=one.in_time,
         at=now,
     )
-    await record(session, fact)
-    await tell(session, "balance", [deposit.user_id])
-    await tell(session, LIVE_NAME, [deposit.user_id])
 
 
-async def _post(session: AsyncSession, deposit: Deposit, receipt: Receipt, gross: Decimal, fee: Decimal) -> None:
-    currency, subject = deposit.wallet_currency, f"deposit:{deposit.id}"
-    money = f"{receipt.gateway}:{receipt.external_id}"
+async def _post(session: AsyncSession, due: Sequence[Credit], gained: Sequence[tuple[Decimal, Decimal]]) -> None:
+    currency = due[0].deposit.wallet_currency
+    assert all(one.deposit.wallet_currency == currency for one in due), "a panel's wallets have one currency"
     source = (await panel_account(session, AccountKind.DEPOSITS, currency)).id
     fees = (await panel_account(session, AccountKind.FEES, currency)).id
-    wallet = (await lock_users(session, [deposit.user_id], currency))[deposit.user_id].wallet.id
-    lines = [
-        (f"deposit:{money}", Reason.DEPOSIT, source, wallet, gross),
-        (f"deposit_fee:{money}", Reason.DEPOSIT_FEE, wallet, fees, fee),
-    ]
-    transfers = [
-        Transfer(
-            key=key,
-            reason=reason,
-            debit=debit,
-            credit=credit,
-            amount=amount,
-            subject=subject,
-            note=deposit.memo or deposit.reference,
-            # Of a wallet below zero too: what arrived has just been added to it.
-            overdraws=reason is Reason.DEPOSIT_FEE,
-        )
-        for key, reason, debit, credit, amount in lines
-        if amount > 0
-    ]
+    users = await lock_users(session, {one.deposit.user_id for one in due}, currency)
+    transfers: list[Transfer] = []
+    for one, (gross, fee) in zip(due, gained, strict=True):
+        money = f"{one.receipt.gateway}:{one.receipt.external_id}"
+        wallet = users[one.deposit.user_id].wallet.id
+        lines = [
+            (f"deposit:{money}", Reason.DEPOSIT, source, wallet, gross),
+            (f"deposit_fee:{money}", Reason.DEPOSIT_FEE, wallet, fees, fee),
+        ]
+        transfers += [
+            Transfer(
+                key=key,
+                reason=reason,
+                debit=debit,
+                credit=credit,
+                amount=amount,
+                subject=f"deposit:{one.deposit.id}",
+                note=one.deposit.memo or one.deposit.reference,
+            )
+            for key, reason, debit, credit, amount in lines
+            if amount > 0
+        ]
     posted = await post(session, transfers)
     assert all(posted), "this money has been credited before"
