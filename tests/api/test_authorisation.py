@@ -88,6 +88,7 @@ TABLE: Mapping[str, Row] = {
     "GET /api/user/transactions.csv": Row(CALLER),
     "GET /api/user/tier": Row(CALLER),
     "GET /api/referral/stats": Row(CALLER),
+    "POST /api/referral/payout": Row(CALLER, {"amount": 1}, (409,)),
     "GET /api/user/referrals": Row(CALLER),
     "GET /api/payment/methods": Row(CALLER),
     "POST /api/payment/sepay/create": Row(CALLER, {"amount": 100}, (409,)),

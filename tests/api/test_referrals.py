@@ -1,16 +1,23 @@
 """`/api/referral/stats` exactly as it is printed, and the list of the people brought."""
 
+import asyncio
 import re
+from decimal import Decimal
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
-from making import NOW, WATCH, accept, credit, make_provider, make_service, make_user, place
+from making import NOW, WATCH, accept, assert_books, credit, make_provider, make_service, make_user, place, staff
+from smmpanel.accounts.access import Permission
 from smmpanel.accounts.referral_codes import PREFIX_OPTION
 from smmpanel.growth.commissions import reckon
+from smmpanel.growth.payouts import approve_payout
+from smmpanel.growth.referral_models import Payout
+from smmpanel.growth.referral_terms import ReferralTerms, set_referral_terms
 from smmpanel.kernel.options import write_option
 from smmpanel.orders.models import OrderStatus
 from smmpanel.orders.settling import Change, settle
 
+BOSS = staff(None, Permission.REFERRALS_EDIT, Permission.REFERRALS_PAY)
 _REFER = text(
     "WITH made AS (INSERT INTO referrals (referrer_id, referred_id, via, state, mailbox, created_at)"
     " VALUES (:by, :who, 'link', :state, :mailbox, :at))"
@@ -84,3 +91,62 @@ async def test_the_people_brought_are_listed_with_masked_names_and_are_nobody_el
         assert ([one["user"] for one in rest["data"]], rest["after"]) == (["so•••2"], None)
     assert (await other.get("/api/user/referrals")).json()["data"] == []
     assert (await other.get("/api/referral/stats")).json()["total_referrals"] == 0
+
+
+async def test_a_payout_is_asked_for_once_with_its_key_and_what_there_is_not_is_refused(me, panel):
+    async with panel.db.transaction() as session:
+        service = await make_service(session, await make_provider(session, panel), rate="100", cost="0")
+        await set_referral_terms(session, BOSS, ReferralTerms(approval=True, minimum=Decimal(1)))
+    await order(panel, await bring(panel, me, "user123"), service, "100")
+    path = "/api/referral/payout"
+
+    small, large = await me.post(path, amount=0.5), await me.post(path, amount=6)
+    assert [(one.status_code, one.json()["code"]) for one in (small, large)] == [
+        (409, "payout_too_small"),
+        (409, "earnings_too_low"),
+    ]
+    assert (await me.post(path, amount=0)).status_code == 422
+    first = (await me.post(path, amount=3, key="k")).json()
+    again = (await me.http.post(path, json={"amount": 3}, headers={**me.headers, "Idempotency-Key": "k"})).json()
+    assert again == first
+    created = first.pop("created_at")
+    assert first == {
+        "success": True,
+        "status": "waiting",
+        "amount": 3,
+        "currency": "USD",
+        "gathered": 5,
+        "new_balance": 100,
+        "message": "Payout requested. We look at it and tell you.",
+    }
+    others = [
+        await me.post(path, amount=2, key="k"),
+        await me.post(path, key="k"),
+        await me.post(path, amount=2, key="l"),
+    ]
+    assert [one.json()["code"] for one in others] == ["key_reused", "key_reused", "payout_waiting"]
+
+    async with panel.db.transaction() as session:
+        [payout] = (await session.scalars(select(Payout))).all()
+        await approve_payout(session, BOSS, payout.id, currency="USD", now=NOW)
+    paid = (await me.post(path, amount=3, key="k")).json()
+    assert (paid["status"], paid["created_at"], paid["new_balance"], paid["gathered"]) == ("paid", created, 103, 2)
+    assert (await me.post(path, amount=3, key="k")).json()["new_balance"] == 103
+
+
+async def test_where_nobody_approves_what_was_gathered_moves_at_once_and_once(me, other, panel):
+    async with panel.db.transaction() as session:
+        service = await make_service(session, await make_provider(session, panel), rate="100", cost="0")
+        await set_referral_terms(session, BOSS, ReferralTerms(approval=True))
+    await order(panel, await bring(panel, me, "user123"), service, "100")
+    async with panel.db.transaction() as session:
+        await set_referral_terms(session, BOSS, ReferralTerms())
+    path = "/api/referral/payout"
+
+    asked = await asyncio.gather(*(me.post(path, amount=2, key="k") for _ in range(3)))
+    assert [(one.json()["status"], one.json()["amount"]) for one in asked] == [("paid", 2)] * 3
+    rest = (await me.post(path)).json()
+    assert (rest["amount"], rest["new_balance"], rest["gathered"]) == (3, 105, 0)
+    assert (await me.post(path)).json()["code"] == "earnings_too_low"
+    assert (await other.post(path, key="k")).json()["code"] == "earnings_too_low"
+    await assert_books(panel.db)

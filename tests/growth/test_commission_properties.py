@@ -24,7 +24,7 @@ from smmpanel.growth.referral_terms import ReferralTerms, set_referral_terms
 from smmpanel.growth.referring import refer
 from smmpanel.kernel.errors import PanelError
 from smmpanel.kernel.facts import FactRow
-from smmpanel.kernel.money import Money, round_down
+from smmpanel.kernel.money import round_down
 from smmpanel.kernel.panel import Panel
 from smmpanel.ledger import AccountKind, Reason, Transfer, balance_of, earnings_of, lock_users, panel_account, post
 from smmpanel.orders.models import OrderStatus
@@ -96,7 +96,7 @@ class World:
         gathered = (await earnings_of(session, self.referrer, "USD")).amount
         amount = round_down(gathered / part)
         if amount > 0:
-            payout = await request_payout(session, viewer, Money(amount, "USD"), now=NOW)
+            payout = await request_payout(session, viewer, amount, currency="USD", now=NOW)
             if payout.state == "waiting":
                 await approve_payout(session, BOSS, payout.id, currency="USD", now=NOW)
 

@@ -1,25 +1,36 @@
 """`/api/referral` and `/api/user/referrals`: the own link, what it brings, and the people who followed it."""
 
-from typing import Literal
+from decimal import Decimal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from smmpanel.accounts.callers import CurrentCaller
 from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
+from smmpanel.api.idempotency import KeyHeader, one_key
 from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, ByAge, Limit, Page, Pagination, skipped
+from smmpanel.api.order_forms import Key
 from smmpanel.api.public import PublicId
 from smmpanel.api.times import LocalDate, LocalTime, local_date, local_time
+from smmpanel.growth.payouts import request_payout
 from smmpanel.growth.referral_links import link_of
-from smmpanel.growth.referral_models import ReferralState
+from smmpanel.growth.referral_models import PayoutState, ReferralState
 from smmpanel.growth.referral_reading import count_referred, earnings_page, figures_of, referred_page
+from smmpanel.kernel.i18n import marked
+from smmpanel.kernel.money import LIMIT
+from smmpanel.ledger import balance_of, earnings_of
+from smmpanel.web.languages import say
 from smmpanel.web.transactions import CurrentPanel, Session
 
 router = APIRouter(tags=["Referrals"])
 
 RECENT = 10
+PAID, ASKED = marked("The commission is in your balance."), marked("Payout requested. We look at it and tell you.")
+REFUSED = marked("This payout was refused.")
+MESSAGES = {PayoutState.PAID: PAID, PayoutState.WAITING: ASKED, PayoutState.REFUSED: REFUSED}
 
 
 class Earning(BaseModel):
@@ -91,6 +102,62 @@ async def referral_stats(
             )
             for line in latest.rows
         ],
+    )
+
+
+class PayoutForm(BaseModel):
+    """How much of the commission that was gathered is to go into the wallet."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"amount": 5000, "key": "payout-11"}]})
+
+    amount: Annotated[Decimal, Field(gt=0, lt=LIMIT, decimal_places=6)] | None = Field(
+        None, description="Left out: all of it.", examples=[5000]
+    )
+    key: Key | None = Field(
+        None,
+        description="Made by the client. The same key and amount is the same payout; with another amount an error.",
+    )
+
+
+class PayoutAsked(BaseModel):
+    """A payout as it stands, and what is left."""
+
+    success: Literal[True] = True
+    status: Literal["waiting", "paid", "refused"] = Field(
+        description="`waiting` for staff; where payouts are not approved, it is `paid` at once."
+    )
+    amount: Amount = Field(examples=[5000])
+    currency: str = Field(examples=["VND"])
+    created_at: LocalTime
+    gathered: Amount = Field(
+        description="Commission that is not in the wallet, what waits to be paid out among it; below zero: what is owed back."
+    )
+    new_balance: Amount
+    message: str = Field(examples=["Payout requested. We look at it and tell you."])
+
+
+@router.post("/api/referral/payout", summary="Ask for a payout", responses=errors(401, 403, 409, 422, 429))
+async def ask_payout(
+    request: Request,
+    panel: CurrentPanel,
+    session: Session,
+    viewer: CurrentCaller,
+    *,
+    form: PayoutForm,
+    key: KeyHeader = None,
+) -> PayoutAsked:
+    """Have commission that was gathered go into the own wallet. One payout waits at a time; a repeat of its key is that one."""
+    once = one_key(key, form.key)
+    payout = await request_payout(session, viewer, form.amount, currency=panel.currency, now=panel.clock(), key=once)
+    state = PayoutState(payout.state)
+    return PayoutAsked(
+        status=state.value,
+        amount=payout.amount,
+        currency=panel.currency,
+        created_at=local_time(payout.created_at, viewer.time_zone),
+        gathered=(await earnings_of(session, viewer.user_id, panel.currency)).amount,
+        new_balance=(await balance_of(session, viewer.user_id, panel.currency)).amount,
+        message=say(request, MESSAGES[state]),
     )
 
 

@@ -17,8 +17,8 @@ from smmpanel.growth.referral_terms import referral_terms
 from smmpanel.kernel.errors import ConflictError, InvalidInputError, NotFoundError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.live import tell
-from smmpanel.kernel.money import Money, plain
-from smmpanel.ledger import BalanceBelowZeroError, Purse, Reason, Transfer, lock_purses, post
+from smmpanel.kernel.money import LIMIT, Money, plain, round_down
+from smmpanel.ledger import BalanceBelowZeroError, KeyReusedError, Purse, Reason, Transfer, lock_purses, post
 from smmpanel.notifications.telling import Notice, notify
 
 REASON_MAX = 500
@@ -57,32 +57,58 @@ class PayoutDecidedError(ConflictError):
     code, message = "payout_decided", "This payout was decided before."
 
 
-async def request_payout(session: AsyncSession, viewer: Viewer, amount: Money, *, now: datetime) -> Payout:
-    """Ask for earnings to go into the wallet; where nobody approves that, they go at once.
+async def request_payout(
+    session: AsyncSession,
+    viewer: Viewer,
+    asked: Decimal | None,
+    *,
+    currency: str,
+    now: datetime,
+    key: str | None = None,
+) -> Payout:
+    """Ask for so much of the own earnings, or for all of them, to go into the wallet; where nobody approves that, they go at once.
 
-    Raises `InvalidInputError`, `EarningsTooLowError`, `PayoutTooSmallError`, `PayoutWaitingError`, or
-    `BalanceBelowZeroError` while the wallet is below zero.
+    With a key a repeat finds the payout that was asked for with it, as it stands now. Raises `InvalidInputError`,
+    `KeyReusedError`, `EarningsTooLowError`, `PayoutTooSmallError`, `PayoutWaitingError`, or `BalanceBelowZeroError` while
+    the wallet is below zero.
     """
     viewer.require_own_sign_in()
-    if amount.amount <= 0:
+    if asked is not None and not (0 < asked < LIMIT and asked == round_down(asked)):
         raise InvalidInputError(field="amount", reason=NO_AMOUNT)
     terms = await referral_terms(session)
-    purse = (await lock_purses(session, [viewer.user_id], amount.currency))[viewer.user_id]
+    # Whoever asks waits here for themselves: of two calls with one key the second finds what the first made.
+    purse = (await lock_purses(session, [viewer.user_id], currency))[viewer.user_id]
+    if key is not None and (known := await _known(session, viewer.user_id, key)) is not None:
+        if known.asked != asked:
+            raise KeyReusedError(key=key)
+        return known
     _refuse_below_zero(purse)
     gathered = purse.earnings.balance or Decimal(0)
-    if amount.amount > gathered:
-        raise EarningsTooLowError(field="amount", available=Money(max(gathered, Decimal(0)), amount.currency))
-    if terms.approval and amount.amount < terms.minimum:
-        raise PayoutTooSmallError(field="amount", minimum=Money(terms.minimum, amount.currency))
+    amount = gathered if asked is None else asked
+    if amount <= 0 or amount > gathered:
+        raise EarningsTooLowError(field="amount", available=Money(max(gathered, Decimal(0)), currency))
+    if terms.approval and amount < terms.minimum:
+        raise PayoutTooSmallError(field="amount", minimum=Money(terms.minimum, currency))
     row = insert(Payout).values(
-        user_id=viewer.user_id, amount=amount.amount, state=PayoutState.WAITING.value, created_at=now
+        user_id=viewer.user_id,
+        amount=amount,
+        state=PayoutState.WAITING.value,
+        created_at=now,
+        key=key,
+        asked=asked if key is not None else None,
     )
     payout: Payout | None = await session.scalar(row.on_conflict_do_nothing().returning(Payout))
     if payout is None:
         raise PayoutWaitingError
     if not terms.approval:
-        await _pay(session, payout, currency=amount.currency, now=now)
+        await _pay(session, payout, currency=currency, now=now)
     return payout
+
+
+async def _known(session: AsyncSession, user_id: int, key: str) -> Payout | None:
+    wanted = select(Payout).where(Payout.user_id == user_id, Payout.key == key)
+    found: Payout | None = await session.scalar(wanted.execution_options(populate_existing=True))
+    return found
 
 
 async def approve_payout(session: AsyncSession, actor: Actor, payout_id: int, *, currency: str, now: datetime) -> None:

@@ -146,6 +146,7 @@ class Payout(Base):
         Index("ix_payouts_user", "user_id", "id"),
         Index("ix_payouts_waiting", "id", postgresql_where=text("state = 'waiting'")),
         Index("uq_payouts_waiting", "user_id", unique=True, postgresql_where=text("state = 'waiting'")),
+        Index("uq_payouts_key", "user_id", "key", unique=True, postgresql_where=text("key IS NOT NULL")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -157,6 +158,10 @@ class Payout(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     decided_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     decided_by: Mapped[int | None] = mapped_column(BigInteger)
+    key: Mapped[str | None] = mapped_column(String)
+    """Made by whoever asked: the same one is the same payout."""
+    asked: Mapped[Decimal | None] = mapped_column(AMOUNT)
+    """What was asked for with the key; `None` is everything."""
 
 
 class UserDevice(Base):

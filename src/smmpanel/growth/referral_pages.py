@@ -36,10 +36,10 @@ from smmpanel.growth.referral_reading import (
 from smmpanel.growth.referring import note_device
 from smmpanel.kernel.errors import InvalidInputError, PanelError
 from smmpanel.kernel.i18n import marked
-from smmpanel.kernel.money import Money
+from smmpanel.kernel.ids import random_text
 from smmpanel.kernel.paging import Paged
 from smmpanel.kernel.panel import Panel
-from smmpanel.ledger import earnings_of
+from smmpanel.ledger import BalanceBelowZeroError, KeyReusedError
 from smmpanel.payments.vietqr import qr_svg
 from smmpanel.web.amounts import amount_typed
 from smmpanel.web.errors import failure_of
@@ -55,6 +55,7 @@ router = APIRouter(include_in_schema=False, dependencies=FOR_MEMBERS)
 
 ROWS = 25
 TYPED_MAX = 40
+KEY_LENGTH = 24
 TABS: Mapping[str, str] = {"": marked("Commission"), "people": marked("People"), "payouts": marked("Payouts")}
 REFERRAL_WORDS: Mapping[str, tuple[str, str]] = {
     ReferralState.CLEAR: ("is-ok", marked("Counts")),
@@ -70,7 +71,15 @@ QR_TITLE = marked("Your link as a QR code")
 ASKED = marked("Payout requested")
 ASKED_TEXT = marked("We look at it and tell you.")
 MOVED = marked("{amount} moved to your balance")
-_REFUSALS = (InvalidInputError, EarningsTooLowError, PayoutTooSmallError, PayoutWaitingError)
+SENT_BEFORE = marked("This form was sent before with other content. Check it and send it again.")
+_REFUSALS = (
+    InvalidInputError,
+    KeyReusedError,
+    BalanceBelowZeroError,
+    EarningsTooLowError,
+    PayoutTooSmallError,
+    PayoutWaitingError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,8 @@ class AffiliatesPage:
     earnings: Paged[EarningLine] | None
     people: Paged[ReferredLine] | None
     payouts: Paged[Payout] | None
+    key: str
+    """Of the payout that the form asks for."""
     chart: EarningChart | None = None
     typed: str = ""
     error: str = ""
@@ -115,15 +126,14 @@ async def show_affiliates(
 
 @router.post(AFFILIATES_PATH + "/payout")
 async def ask_payout(request: Request, panel: CurrentPanel, viewer: CurrentViewer, session: Session) -> Response:
-    """Ask for earnings to go into the wallet, or show the form again. One at a time: sent twice, it is one."""
-    typed = (await read_form(request)).get("amount", "")[:TYPED_MAX]
+    """Ask for earnings to go into the wallet, or show the form again. Sent twice, it is one."""
+    form = await read_form(request)
+    typed, key = form.get("amount", "")[:TYPED_MAX], form.get("key", "")[:KEY_LENGTH] or None
     formats = formats_of(request)
     try:
         wanted = amount_typed(formats, typed)
-        everything = await earnings_of(session, viewer.user_id, panel.currency)
-        amount = everything if wanted is None else Money(wanted, panel.currency)
         async with session.begin_nested():
-            payout = await request_payout(session, viewer, amount, now=panel.clock())
+            payout = await request_payout(session, viewer, wanted, currency=panel.currency, now=panel.clock(), key=key)
     except _REFUSALS as error:
         shown = await _shown(request, panel, viewer, session, typed=typed, error=_said(request, error))
         return page(request, "growth/affiliates.html", shown, status=HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -156,6 +166,7 @@ async def _shown(
         earnings=await earnings_page(session, user, after=cursor, size=ROWS) if not tab else None,
         people=await referred_page(session, user, after=cursor, size=ROWS) if tab == "people" else None,
         payouts=await payouts_page(session, user, after=cursor, size=ROWS) if tab == "payouts" else None,
+        key=random_text(KEY_LENGTH),
         chart=await earning_chart(session, user, formats_of(request), panel.clock()) if figures.credited else None,
         typed=typed,
         error=error,
@@ -163,4 +174,6 @@ async def _shown(
 
 
 def _said(request: Request, error: PanelError) -> str:
+    if isinstance(error, KeyReusedError):
+        return say(request, SENT_BEFORE)
     return say(request, NO_AMOUNT) if isinstance(error, InvalidInputError) else failure_of(request, error).message

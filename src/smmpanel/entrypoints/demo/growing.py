@@ -120,10 +120,10 @@ class Growth:
         viewer = Viewer("user", who.user_id, who.username, Role.CUSTOMER, frozenset(), ip=PLACE)
         async with self.panel.db.transaction() as session:
             gathered = await earnings_of(session, who.user_id, self.panel.currency)
-            wanted = replace(gathered, amount=(gathered.amount * PAYOUT_SHARE).quantize(Decimal("0.01")))
-            if wanted.amount < (await referral_terms(session)).minimum:
+            wanted = (gathered.amount * PAYOUT_SHARE).quantize(Decimal("0.01"))
+            if wanted < (await referral_terms(session)).minimum:
                 return None
-            return await request_payout(session, viewer, wanted, now=self.panel.clock())
+            return await request_payout(session, viewer, wanted, currency=self.panel.currency, now=self.panel.clock())
 
     async def have_paid_out(self, who: Customer) -> None:
         """Have somebody ask for their commission, and staff approve it."""
