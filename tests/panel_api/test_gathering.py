@@ -12,8 +12,8 @@ from sqlalchemy.exc import OperationalError
 
 from making import assert_books, make_provider, make_service
 from smmpanel.kernel.errors import ConflictError
+from smmpanel.kernel.gathering import Gatherer
 from smmpanel.orders.models import Order
-from smmpanel.panel_api.gathering import Gatherer
 
 from .conftest import Client, Served
 

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.accounts.api_keys import KeyClaim, KeyHasher, KeyHolder, find_keys, holder_for, touch_keys
 from smmpanel.catalog.price_lists import LIST_PRICES, Prices, price_list_stamps
 from smmpanel.kernel.errors import PanelError
+from smmpanel.kernel.gathering import Gatherer
 from smmpanel.kernel.panel import Panel
 from smmpanel.orders.placing import NewOrder, Placed, place_orders
-from smmpanel.panel_api.gathering import Gatherer
 from smmpanel.panel_api.reading import Fields
 
 PLACED_TOGETHER_MAX = 200
