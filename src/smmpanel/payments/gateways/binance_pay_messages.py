@@ -139,7 +139,4 @@ def _when(value: object) -> datetime | None:
         return None
     if not (text.isascii() and text.isdigit()) or len(text) > STAMP_DIGITS_MAX:
         raise UnreadableMessageError
-    try:
-        return EPOCH + timedelta(milliseconds=int(text))
-    except OverflowError:
-        raise UnreadableMessageError from None
+    return EPOCH + timedelta(milliseconds=int(text))
