@@ -35,6 +35,7 @@ import smmpanel.orders.tracking_subscriptions
 import smmpanel.payments.expiring
 import smmpanel.payments.forgetting
 import smmpanel.payments.inbox
+import smmpanel.payments.proofs
 import smmpanel.payments.proving
 import smmpanel.payments.reconciling_jobs
 import smmpanel.payments.telling

@@ -17,6 +17,7 @@ import smmpanel.orders.coupon_models
 import smmpanel.orders.models
 import smmpanel.payments.bonus_models
 import smmpanel.payments.models
+import smmpanel.payments.proof_models
 import smmpanel.payments.reconciliation_models
 import smmpanel.payments.return_models
 import smmpanel.providers.models

@@ -178,6 +178,7 @@ BODY_MAX = {
     **catalog_staff.BODY_MAX,
     **panel_settings.BODY_MAX,
     **payment_webhooks.BODY_MAX,
+    **payment_pages.BODY_MAX,
 }
 TAGS = [
     {"name": "Accounts", "description": "Signing up and in, the own account, its sessions and its password."},

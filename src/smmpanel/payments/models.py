@@ -79,6 +79,7 @@ class Deposit(Base):
         Index("ix_deposits_user", "user_id", "id"),
         Index("ix_deposits_user_state", "user_id", "state", "id"),
         Index("ix_deposits_state", "state", "id"),
+        Index("ix_deposits_waiting", "gateway", "id", postgresql_where=text("state IN ('created', 'pending')")),
         Index("ix_deposits_method", "method_id", "id"),
         Index("ix_deposits_due", "expires_at", postgresql_where=text("state IN ('created', 'pending')")),
         Index("ix_deposits_ask", "ask_at", postgresql_where=text("ask_at IS NOT NULL")),

@@ -104,6 +104,14 @@ async def deposit_line(session: AsyncSession, deposit_id: int, *, user_id: int |
     return DepositLine(*row)
 
 
+async def methods_used_by(session: AsyncSession, user_id: int) -> dict[int, str]:
+    """Return the names of the methods that a user has begun deposits by, by number."""
+    row = PaymentMethod
+    used = select(Deposit.id).where(Deposit.user_id == user_id, Deposit.method_id == row.id).exists()
+    found = await session.execute(select(row.id, row.name).where(used).order_by(row.position, row.id))
+    return dict(found.all())
+
+
 async def receipts_page(
     session: AsyncSession, state: ReceiptState, *, after: str | None = None, size: int = PAGE_SIZE
 ) -> Paged[ReceiptLine]:

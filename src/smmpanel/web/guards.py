@@ -23,6 +23,8 @@ PAGE_POLICY = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; manifest-src 'self'"
 )
 """The policy of every page. A part of the panel that needs another sends its own."""
+DOWNLOAD_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
+"""The policy of a file that somebody sent in: wherever it is opened, it can do nothing."""
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -37,6 +39,11 @@ _LONG_SECRET = re.compile(r"[A-Za-z0-9_-]{32,}")
 _HSTS = "max-age=31536000"
 
 log = get_logger()
+
+
+def policy_with_forms_to(origin: str) -> str:
+    """Return the policy of a page whose forms may also be sent to another origin, and no further."""
+    return PAGE_POLICY.replace("form-action 'self'", f"form-action 'self' {origin}")
 
 
 class SecurityHeaders:

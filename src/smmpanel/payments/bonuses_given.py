@@ -1,0 +1,16 @@
+"""What deposits have brought on top of their money: read from the ledger, whoever posted it."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from smmpanel.ledger import Reason
+from smmpanel.ledger.statements import sums_for
+
+
+async def bonuses_given(session: AsyncSession, deposit_ids: Iterable[int]) -> dict[int, Decimal]:
+    """Return the bonus of each of these deposits that has one, in the wallet's currency."""
+    subjects = {f"deposit:{number}": number for number in deposit_ids}
+    found = await sums_for(session, subjects, Reason.BONUS)
+    return {subjects[subject]: amount for subject, amount in found.items()}

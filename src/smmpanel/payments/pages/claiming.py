@@ -1,0 +1,74 @@
+"""`/deposits/{id}/proofs`: a customer says that they have paid, who paid, and shows it."""
+
+import asyncio
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from smmpanel.accounts.current import FOR_MEMBERS, CurrentViewer
+from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
+from smmpanel.payments.methods import gateway_class
+from smmpanel.payments.pages.deposit_page import deposit_page
+from smmpanel.payments.pages.deposits import PATH
+from smmpanel.payments.proof_files import UPLOAD_MAX_BYTES, read_proof
+from smmpanel.payments.proof_models import DepositProof
+from smmpanel.payments.proofs import claim_paid, proof_by
+from smmpanel.payments.queries import deposit_line
+from smmpanel.web.forms import read_form, read_upload
+from smmpanel.web.guards import DOWNLOAD_POLICY
+from smmpanel.web.inputs import RowId
+from smmpanel.web.languages import say
+from smmpanel.web.redirects import see_other
+from smmpanel.web.toasts import Toast, with_toast
+from smmpanel.web.transactions import CurrentPanel, Session
+
+router = APIRouter(include_in_schema=False, dependencies=FOR_MEMBERS)
+
+BODY_MAX = {f"{PATH}/": UPLOAD_MAX_BYTES + 64 * 1024}
+"""A file, and the form around it."""
+SENT = marked("We have it")
+SENT_NEXT = marked("Somebody looks at it, and credits what has arrived.")
+_ENDINGS = {"application/pdf": "pdf", "image/jpeg": "jpg"}
+
+
+@router.post(PATH + "/{deposit_id}/proofs")
+async def claim(
+    request: Request, panel: CurrentPanel, viewer: CurrentViewer, session: Session, deposit_id: RowId
+) -> Response:
+    """Take a proof, the payer's name, or both."""
+    form, sent = await read_form(request), await read_upload(request, "file")
+    payer = " ".join(form.get("payer", "").split())
+    try:
+        # Decoding takes a while and no database: before the transaction says anything.
+        file = await asyncio.to_thread(read_proof, sent) if sent else None
+        line = await deposit_line(session, deposit_id, user_id=viewer.user_id)
+        by_staff = gateway_class(panel, line.deposit.gateway).approved_by_staff
+        async with session.begin_nested():
+            await claim_paid(session, deposit_id, by_staff=by_staff, payer=payer, file=file, now=panel.clock())
+    except InvalidInputError as wrong:
+        reason = say(request, str(wrong.fields["reason"]))
+        errors = {str(wrong.fields["field"]): reason[:1].upper() + reason[1:]}
+        return await deposit_page(request, panel, viewer, session, deposit_id, typed=form, errors=errors)
+    said = Toast(say(request, SENT), say(request, SENT_NEXT))
+    return with_toast(see_other(f"{PATH}/{deposit_id}"), said)
+
+
+@router.get(PATH + "/{deposit_id}/proofs/{proof_id}")
+async def send_proof(viewer: CurrentViewer, session: Session, deposit_id: RowId, proof_id: RowId) -> Response:
+    """Hand a proof out to whoever sent it."""
+    await deposit_line(session, deposit_id, user_id=viewer.user_id)
+    return as_download(await proof_by(session, deposit_id, proof_id))
+
+
+def as_download(proof: DepositProof) -> Response:
+    """Hand a proof out as a file to keep: nothing in it can do anything here."""
+    name = f"deposit-{proof.deposit_id}-proof-{proof.id}.{_ENDINGS[proof.media_type]}"
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Security-Policy": DOWNLOAD_POLICY,
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(proof.content, media_type=proof.media_type, headers=headers)

@@ -1,0 +1,96 @@
+"""Files that are sent as proof: known by their first bytes, and pictures drawn anew, so nothing hidden in them is kept."""
+
+import threading
+import warnings
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+UPLOAD_MAX_BYTES = 5 * 1024 * 1024
+SIDE_MIN, SIDE_MAX = 16, 16_384
+PIXELS_MAX = {"JPEG": 64_000_000, "PNG": 20_000_000, "WEBP": 20_000_000}
+"""Only JPEG can be decoded smaller than it is; of the others every pixel is in memory for a moment."""
+KEPT_SIDE_MAX = 2400
+QUALITY = 85
+PDF, JPEG = "application/pdf", "image/jpeg"
+NOT_A_PROOF = marked("Choose a JPEG, PNG or WebP picture, or a PDF.")
+TOO_HEAVY = marked("The file is larger than 5 MB. Choose a smaller one.")
+WRONG_SIZE = marked("The picture is too large or too small. Take a screenshot of it and send that.")
+_MAGIC = ((b"\x89PNG\r\n\x1a\n", "PNG"), (b"\xff\xd8\xff", "JPEG"))
+_PDF_START, _PDF_END, _PDF_TAIL = b"%PDF-", b"%%EOF", 2048
+_one_at_a_time = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class ProofFile:
+    """A file as it is kept, and the digest of what was sent."""
+
+    content: bytes
+    media_type: str
+    digest: bytes
+
+
+def read_proof(sent: bytes) -> ProofFile:
+    """Read a file that somebody sent; raises `InvalidInputError`. Takes a while: not for the event loop's thread."""
+    if len(sent) > UPLOAD_MAX_BYTES:
+        raise InvalidInputError(field="file", reason=TOO_HEAVY)
+    digest = sha256(sent).digest()
+    if sent.startswith(_PDF_START):
+        # It cannot be drawn anew here: it is only ever handed out as a download that may do nothing.
+        if _PDF_END not in sent[-_PDF_TAIL:]:
+            raise InvalidInputError(field="file", reason=NOT_A_PROOF)
+        return ProofFile(sent, PDF, digest)
+    kind = _kind_of(sent)
+    if kind is None:
+        raise InvalidInputError(field="file", reason=NOT_A_PROOF)
+    with _one_at_a_time:
+        return ProofFile(_drawn_anew(sent, kind), JPEG, digest)
+
+
+def _kind_of(sent: bytes) -> str | None:
+    if sent[:4] == b"RIFF" and sent[8:12] == b"WEBP":
+        return "WEBP"
+    return next((kind for magic, kind in _MAGIC if sent.startswith(magic)), None)
+
+
+def _drawn_anew(sent: bytes, kind: str) -> bytes:
+    # Loaded with the first picture: processes that see none need not carry it.
+    from PIL import Image, ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            # How many pixels are too many is said here, for each kind.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # The first bytes said what it is: no other decoder is let near it.
+            with Image.open(BytesIO(sent), formats=[kind]) as found:
+                width, height = found.size
+                if not SIDE_MIN <= min(width, height) <= max(width, height) <= SIDE_MAX:
+                    raise InvalidInputError(field="file", reason=WRONG_SIZE)
+                if width * height > PIXELS_MAX[kind]:
+                    raise InvalidInputError(field="file", reason=WRONG_SIZE)
+                if kind == "JPEG":
+                    found.draft("RGB", (KEPT_SIDE_MAX, KEPT_SIDE_MAX))
+                upright = ImageOps.exif_transpose(found)
+                return _written(upright)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as broken:
+        raise InvalidInputError(field="file", reason=NOT_A_PROOF) from broken
+
+
+def _written(picture: "Image.Image") -> bytes:
+    from PIL import Image
+
+    picture.thumbnail((KEPT_SIDE_MAX, KEPT_SIDE_MAX), Image.Resampling.BICUBIC)
+    # Pixels on white only: what else the file carried, such as where a photograph was taken, stays behind.
+    plain = Image.new("RGB", picture.size, "white")
+    seen = picture.convert("RGBA") if "A" in picture.getbands() or "transparency" in picture.info else None
+    plain.paste(picture.convert("RGB") if seen is None else seen, mask=seen)
+    drawn = BytesIO()
+    plain.save(drawn, "JPEG", quality=QUALITY)
+    return drawn.getvalue()
