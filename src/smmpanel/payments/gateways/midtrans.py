@@ -96,7 +96,7 @@ class Midtrans:
             marked("Another address of the gateway"),
             required=False,
             hint=marked(
-                "Empty: Midtrans' own, of the environment. For a sandbox on this machine, such as http://127.0.0.1:8090/midtrans."
+                "Empty: Midtrans' own, of the environment. For a sandbox on this machine, such as http://127.0.0.1:8910/midtrans."
             ),
         ),
     )
