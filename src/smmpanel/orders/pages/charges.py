@@ -23,6 +23,8 @@ class Charges:
     discount: Decimal
     discount_percent: Decimal
     """Zero where the customer has an own rate."""
+    discount_from: str
+    """Whose discount was frozen on the order: the customer's `own`, their `tier`'s, the `rate` agreed with them, or nobody's."""
     coupon: str
     coupon_off: Decimal
     charge: Decimal
@@ -43,13 +45,15 @@ def charges_of(order: OrderView) -> Charges:
     if listed < order.charge + off:
         rate, listed = order.rate, order.charge + off
     own = order.kind == OrderKind.RUN
+    agreed = order.terms.get("custom_rate") is not None  # no discount touches that
     return Charges(
         rate=rate,
         per_package=basis is PriceBasis.PER_PACKAGE,
         quantity=order.quantity,
         listed=None if own else listed,
         discount=Decimal(0) if own else listed - order.charge - off,
-        discount_percent=Decimal(order.terms.get("discount_percent") or 0),
+        discount_percent=Decimal(0 if agreed else order.terms.get("discount_percent") or 0),
+        discount_from="rate" if agreed else str(order.terms.get("discount_from") or ""),
         coupon=str(coupon.get("code") or ""),
         coupon_off=off,
         charge=order.charge,
