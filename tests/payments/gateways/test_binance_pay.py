@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from sqlalchemy import select
 
 from payments.conftest import Till
 from payments.gateways.fake_vendor import FakeVendor, Scripted, fake_vendor
+from payments.gateways.vectors import VECTORS
 from smmpanel.accounts.access import Actor
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.http import Outgoing
@@ -44,7 +44,6 @@ from smmpanel.payments.protocol import (
 )
 from smmpanel.payments.receiving import MessageRefusedError, receive
 
-VECTORS = json.loads(Path(__file__).parents[1].joinpath("vectors.json").read_text("utf-8"))
 SERIAL = VECTORS["binance.wh.serial_md5_of_pub_pem_body"]
 STAMP = 1795244621000
 NOW = datetime.fromtimestamp(STAMP / 1000, UTC)
