@@ -218,6 +218,8 @@ class Notice:
     """Of money given back: the number of the refund or dispute."""
     is_total: bool = False
     """Of money given back: whether `amount` is all that was given back so far, rather than this time."""
+    undoes: bool = False
+    """Of a failure: whether this very money went back if it was credited before. Only of what is so now, never of what is told late."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,9 @@ def read_status(answer: bytes, payment: Asked) -> Reading:
         # Money that was given back had come in before, whether we heard of it then or not.
         came = replace(notices[0], status=GatewayStatus.PAID, amount=_whole(fields.get("gross_amount")))
         notices = [replace(came, return_id=None, is_total=False), *notices]
-    return Reading(key, notices)
+    # A settled payment can be denied minutes later, and a captured one be canceled. As each try has a number of its own, and
+    # this is how it stands now, whatever of it was credited went back.
+    return Reading(key, [replace(one, undoes=one.status == GatewayStatus.FAILED) for one in notices])
 
 
 def status_of(fields: Fields) -> GatewayStatus:
