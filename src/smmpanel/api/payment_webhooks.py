@@ -9,10 +9,9 @@ from starlette.responses import JSONResponse, Response
 
 from smmpanel.api.errors import errors
 from smmpanel.payments.protocol import Message, Reply
-from smmpanel.payments.receiving import BODY_MAX_BYTES, receive
+from smmpanel.payments.receiving import BODY_MAX_BYTES, Door, Incoming
 from smmpanel.web.inputs import CleanText
 from smmpanel.web.origins import address_of
-from smmpanel.web.transactions import CurrentPanel
 
 router = APIRouter(prefix="/api/payment", tags=["Payments"])
 
@@ -45,7 +44,7 @@ Slug = Annotated[CleanText, Path(pattern=r"^[a-z][a-z0-9_-]{0,39}$", examples=["
     },
     openapi_extra=_BODY,
 )
-async def webhook(request: Request, panel: CurrentPanel, gateway: Slug) -> Response:
+async def webhook(request: Request, gateway: Slug) -> Response:
     """Take a message of a gateway, once. It is answered when it is safely stored; its money is credited right after.
 
     One that names nothing of ours, or the wrong amount, is answered with success too, and looked at by staff.
@@ -54,8 +53,8 @@ async def webhook(request: Request, panel: CurrentPanel, gateway: Slug) -> Respo
         body = await request.body()
     except ClientDisconnect:
         raise HTTPException(400) from None
-    reply = await receive(panel, gateway, Message(_headers(request), body), ip=address_of(request))
-    return _answer(reply)
+    door: Door = request.app.state.payment_door
+    return _answer(await door.take(Incoming(gateway, Message(_headers(request), body), address_of(request))))
 
 
 def _answer(reply: Reply) -> Response:

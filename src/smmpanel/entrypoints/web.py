@@ -91,6 +91,7 @@ from smmpanel.panel_api import docs_page
 from smmpanel.panel_api.app import panel_api_routes
 from smmpanel.payments import pages as payment_pages
 from smmpanel.payments import staff as staff_payment_pages
+from smmpanel.payments.receiving import Door
 from smmpanel.reports import alert_page, jobs_page, landing_page, search_engines, search_page
 from smmpanel.reports import staff as report_pages
 from smmpanel.reports import users as user_pages
@@ -230,6 +231,7 @@ def build_app(panel: Panel) -> "Front":
     app.add_middleware(ReferralLinks)
     install_web(app, panel, read_shell=read_shell, ways=ways, renderers=renderers, body_max=BODY_MAX)
     app.state.order_figures = OrderFigures()
+    app.state.payment_door = Door(panel)
     app.state.issuers = Issuers(panel.http)
     app.state.health = health.HealthCheck(panel)
     app.state.metrics = metrics.Metrics(panel)

@@ -8,18 +8,19 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.payments.asking import ask_some
 from smmpanel.payments.models import EventOutcome, GatewayEvent
 from smmpanel.payments.settling import put_off, settle_event
+from smmpanel.payments.settling_many import settle_plain
 
 SETTLE_ONCE, ASK_ONCE = "settle_payments", "ask_gateways"
 
 log = get_logger()
-_NEXT = (
+AT_ONCE = 100
+_WAITING = (
     select(GatewayEvent)
     .where(GatewayEvent.outcome == EventOutcome.WAITING.value)
-    .order_by(GatewayEvent.due_at, GatewayEvent.id)
-    .limit(1)
     .with_for_update(skip_locked=True)
     .execution_options(populate_existing=True)
 )
+_NEXT = _WAITING.order_by(GatewayEvent.due_at, GatewayEvent.id).limit(AT_ONCE)
 _DUE = text(
     "SELECT EXISTS (SELECT FROM gateway_events WHERE outcome = 'waiting' AND due_at <= :now),"
     " EXISTS (SELECT FROM deposits WHERE ask_at <= :now)"
@@ -30,21 +31,44 @@ _DUE = text(
 async def settle_waiting(panel: Panel) -> None:
     """Settle all messages that are due. Idempotent: what is settled is not due any more."""
     while not panel.stopping.is_set():
-        found: int | None = None
-        try:
-            async with panel.db.transaction() as session:
-                event = await session.scalar(_NEXT.where(GatewayEvent.due_at <= panel.clock()))
-                if event is None:
-                    return
-                found = event.id
-                await settle_event(session, panel, event)
-                if event.outcome == EventOutcome.HINT:
-                    wake(session, ask_gateways.call(once=ASK_ONCE))
-        except Exception:
-            if found is None:
-                raise
-            log.exception("payment_not_settled", event_id=found)
-            await put_off(panel, found)
+        found, odd = await _settle_together(panel)
+        for event_id in odd:
+            await _settle_alone(panel, event_id)
+        if not found:
+            return
+
+
+async def _settle_together(panel: Panel) -> tuple[int, list[int]]:
+    """Settle what is plain among the messages that are next; returns how many there were, and those that are left."""
+    ids: list[int] = []
+    try:
+        async with panel.db.transaction() as session:
+            events = (await session.scalars(_NEXT.where(GatewayEvent.due_at <= panel.clock()))).all()
+            ids = [event.id for event in events]
+            if events:
+                await settle_plain(session, panel, events)
+            odd = [event.id for event in events if event.outcome == EventOutcome.WAITING]
+    except Exception:
+        if not ids:
+            raise
+        # One of them spoils it for all: by itself, each shows what it is.
+        log.exception("payments_not_settled_together", events=len(ids))
+        odd = ids
+    return len(ids), odd
+
+
+async def _settle_alone(panel: Panel, event_id: int) -> None:
+    try:
+        async with panel.db.transaction() as session:
+            event = await session.scalar(_WAITING.where(GatewayEvent.id == event_id))
+            if event is None:
+                return
+            await settle_event(session, panel, event)
+            if event.outcome == EventOutcome.HINT:
+                wake(session, ask_gateways.call(once=ASK_ONCE))
+    except Exception:
+        log.exception("payment_not_settled", event_id=event_id)
+        await put_off(panel, event_id)
 
 
 @job(queue="payments", retry=Backoff(tries=3, first_seconds=2))

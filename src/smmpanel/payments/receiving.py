@@ -4,28 +4,33 @@ A message that proves nothing is refused and counted. One that is stored is answ
 whatever it says: business is nothing that a gateway could mend by sending it again. Failures of ours are raised, so it will.
 """
 
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, literal_column
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.errors import NotFoundError, PanelError
+from smmpanel.kernel.gathering import Gatherer
 from smmpanel.kernel.jobs import wake
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.registry import UnknownPluginError
 from smmpanel.notifications.alerts import raise_alert
 from smmpanel.notifications.models import AlertLevel
 from smmpanel.payments.inbox import SETTLE_ONCE, settle_waiting
-from smmpanel.payments.methods import gateway_class, gateway_for, methods_of
+from smmpanel.payments.methods import gateway_class, gateway_for
 from smmpanel.payments.models import EventOutcome, GatewayEvent, PaymentMethod
 from smmpanel.payments.protocol import Gateway, Message, Reading, Reply, UnreadableMessageError
 from smmpanel.payments.public_keys import knowing_keys
 
 BODY_MAX_BYTES = 64 * 1024
 HEADER_KEPT_MAX = 200
+TOGETHER_MAX = 64
 WEBHOOK = "webhook"
 REFUSED, DIFFERS = "payment_message_refused", "payment_message_differs"
 
@@ -43,10 +48,45 @@ class MessageTooLargeError(PanelError):
 
 
 @dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message that came for a gateway, and from where."""
+
+    gateway: str
+    message: Message
+    ip: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Proved:
     method: PaymentMethod
     adapter: Gateway
     verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A message that is to be stored; without a reading, it makes no sense."""
+
+    proved: _Proved
+    message: Message
+    reading: Reading | None
+
+
+Answer = Reply | Exception
+
+
+class Door:
+    """Where messages come in that arrive by the dozen: those that come together are stored together."""
+
+    def __init__(self, panel: Panel) -> None:
+        async def take(incoming: Sequence[Incoming]) -> Sequence[Answer]:
+            return await receive_together(panel, incoming)
+
+        self._taking: Gatherer[Incoming, Reply] = Gatherer(take, at_once=2, most=TOGETHER_MAX)
+
+    async def take(self, incoming: Incoming) -> Reply:
+        """Take a message in: see `receive`."""
+        return await self._taking.do(incoming)
 
 
 async def receive(panel: Panel, gateway: str, message: Message, *, ip: str | None) -> Reply:
@@ -55,34 +95,72 @@ async def receive(panel: Panel, gateway: str, message: Message, *, ip: str | Non
     Raises `NotFoundError` for a gateway that there is not, `MessageRefusedError`, `MessageTooLargeError`, or
     `UnreadableMessageError` for one that is proved and makes no sense, which is kept.
     """
-    try:
-        gateway_class(panel, gateway)
-    except UnknownPluginError:
-        raise NotFoundError from None
-    if len(message.body) > BODY_MAX_BYTES:
-        raise MessageTooLargeError
+    (answer,) = await receive_together(panel, [Incoming(gateway, message, ip)])
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+async def receive_together(panel: Panel, incoming: Sequence[Incoming]) -> list[Answer]:
+    """Take messages in, and return for each how it is answered, or why it is refused."""
     now = panel.clock()
+    known = [one for one in incoming if _refusal(panel, one) is None]
+    accounts = await _accounts(panel, {one.gateway for one in known})
+    answers: dict[int, Answer] = {}
+    kept: list[_Kept] = []
+    for place, one in enumerate(incoming):
+        refusal = _refusal(panel, one)
+        proved = [] if refusal else await _proved_by(panel, accounts.get(one.gateway, ()), one.message, now)
+        if not proved:
+            answers[place] = refusal or MessageRefusedError()
+            continue
+        try:
+            chosen, reading = _read(proved, one.message)
+            kept.append(_Kept(chosen, one.message, reading))
+            answers[place] = chosen.adapter.reply
+        except UnreadableMessageError as unreadable:
+            kept.append(_Kept(proved[0], one.message, None))
+            answers[place] = unreadable
     async with panel.db.transaction() as session:
-        methods = await methods_of(session, gateway)
-    proved = await _proved_by(panel, methods, message, now)
-    if not proved:
-        await _refuse(panel, gateway, ip)
+        for place, one in enumerate(incoming):
+            if isinstance(answers[place], MessageRefusedError):
+                subject = f"gateway:{one.gateway}"
+                await raise_alert(session, REFUSED, subject, AlertLevel.WARNING, ip=one.ip or "?")
+        if kept:
+            await _store(session, kept, now)
+        if any(one.reading is not None for one in kept):
+            wake(session, settle_waiting.call(once=SETTLE_ONCE))
+    return [answers[place] for place in range(len(incoming))]
+
+
+def _refusal(panel: Panel, one: Incoming) -> PanelError | None:
     try:
-        chosen, reading = _read(proved, message)
-    except UnreadableMessageError:
-        async with panel.db.transaction() as session:
-            await _store(session, proved[0], message, None, now)
-        raise
+        gateway_class(panel, one.gateway)
+    except UnknownPluginError:
+        return NotFoundError()
+    return MessageTooLargeError() if len(one.message.body) > BODY_MAX_BYTES else None
+
+
+async def _accounts(panel: Panel, gateways: set[str]) -> Mapping[str, list[tuple[PaymentMethod, Gateway]]]:
+    """Return the accounts at these gateways, offered or not, with their adapters: secrets are opened once for all."""
+    if not gateways:
+        return {}
+    row = PaymentMethod
+    wanted = select(row).where(row.gateway.in_(gateways)).order_by(row.enabled.desc(), row.position, row.id)
     async with panel.db.transaction() as session:
-        await _store(session, chosen, message, reading, now)
-        wake(session, settle_waiting.call(once=SETTLE_ONCE))
-    return chosen.adapter.reply
-
-
-async def _proved_by(panel: Panel, methods: list[PaymentMethod], message: Message, now: datetime) -> list[_Proved]:
-    found = []
+        methods = (await session.scalars(wanted)).all()
+    found: dict[str, list[tuple[PaymentMethod, Gateway]]] = {}
     for method in methods:
-        adapter = await knowing_keys(panel, method, gateway_for(panel, method), message)
+        found.setdefault(method.gateway, []).append((method, gateway_for(panel, method)))
+    return found
+
+
+async def _proved_by(
+    panel: Panel, accounts: Iterable[tuple[PaymentMethod, Gateway]], message: Message, now: datetime
+) -> list[_Proved]:
+    found = []
+    for method, plain in accounts:
+        adapter = await knowing_keys(panel, method, plain, message)
         if (verdict := adapter.verify(message, now)) is not None:
             found.append(_Proved(method, adapter, verdict))
     return found
@@ -98,42 +176,48 @@ def _read(proved: list[_Proved], message: Message) -> tuple[_Proved, Reading]:
     return first
 
 
-async def _refuse(panel: Panel, gateway: str, ip: str | None) -> None:
-    async with panel.db.transaction() as session:
-        await raise_alert(session, REFUSED, f"gateway:{gateway}", AlertLevel.WARNING, ip=ip or "?")
-    raise MessageRefusedError
+async def _store(session: AsyncSession, kept: Sequence[_Kept], now: datetime) -> None:
+    rows = [_row(one, now) for one in kept]
+    first: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        first.setdefault(_key(row), row)
+    came = Counter(map(_key, rows))
+    # In one order, so that two of us who store the same cannot wait for each other.
+    values = [{**first[key], "repeats": came[key] - 1} for key in sorted(first)]
+    stored, event = insert(GatewayEvent).values(values), GatewayEvent
+    once = stored.on_conflict_do_update(
+        index_elements=[event.gateway, event.event_key], set_={"repeats": event.repeats + stored.excluded.repeats + 1}
+    )
+    told = await session.execute(once.returning(event.gateway, event.event_key, event.digest))
+    digests = {(gateway, key): bytes(digest) for gateway, key, digest in told}
+    differing = {_key(row) for row in rows if row["digest"] != digests[_key(row)]}
+    for gateway, key in differing:
+        # The same number with another content: the first one stands, and somebody should know.
+        await raise_alert(session, DIFFERS, f"gateway:{gateway}", AlertLevel.CRITICAL, key=key)
 
 
-async def _store(
-    session: AsyncSession, proved: _Proved, message: Message, reading: Reading | None, now: datetime
-) -> None:
-    digest = sha256(message.body).digest()
-    event = {
-        "gateway": proved.method.gateway,
-        "method_id": proved.method.id,
+def _key(row: Mapping[str, Any]) -> tuple[str, str]:
+    return row["gateway"], row["event_key"]
+
+
+def _row(one: _Kept, now: datetime) -> dict[str, Any]:
+    digest = sha256(one.message.body).digest()
+    method = one.proved.method
+    return {
+        "gateway": method.gateway,
+        "method_id": method.id,
         "source": WEBHOOK,
-        "event_key": reading.event_key if reading else f"unreadable:{digest.hex()}",
-        "headers": _kept(proved.adapter, message),
-        "body": message.body,
+        "event_key": one.reading.event_key if one.reading else f"unreadable:{digest.hex()}",
+        "headers": _headers(one.proved.adapter, one.message),
+        "body": one.message.body,
         "digest": digest,
-        "verdict": proved.verdict,
-        "outcome": EventOutcome.WAITING.value if reading else EventOutcome.UNREADABLE.value,
+        "verdict": one.proved.verdict,
+        "outcome": EventOutcome.WAITING.value if one.reading else EventOutcome.UNREADABLE.value,
         "received_at": now,
         "due_at": now,
     }
-    stored = insert(GatewayEvent).values(event)
-    once = stored.on_conflict_do_update(
-        index_elements=[GatewayEvent.gateway, GatewayEvent.event_key], set_={"repeats": GatewayEvent.repeats + 1}
-    )
-    is_first: ColumnElement[bool] = literal_column("xmax = 0", Boolean)
-    kept, is_new = (await session.execute(once.returning(GatewayEvent.digest, is_first))).one()
-    if not is_new and bytes(kept) != digest:
-        # The same number with another content: the first one stands, and somebody should know.
-        key = str(event["event_key"])
-        subject = f"gateway:{proved.method.gateway}"
-        await raise_alert(session, DIFFERS, subject, AlertLevel.CRITICAL, key=key)
 
 
-def _kept(adapter: Gateway, message: Message) -> dict[str, str]:
+def _headers(adapter: Gateway, message: Message) -> dict[str, str]:
     found = {name: message.header(name) for name in adapter.kept_headers}
     return {name: value.decode("latin-1").replace("\0", "")[:HEADER_KEPT_MAX] for name, value in found.items() if value}

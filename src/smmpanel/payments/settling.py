@@ -4,6 +4,7 @@ A message is settled in the transaction that credits it, so a job that runs agai
 later and later, and then told to staff; nothing is dropped.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,6 +24,8 @@ from smmpanel.payments.policies import Policy
 from smmpanel.payments.protocol import CanBeAsked, CanList, Gateway, GatewayStatus, Message, Notice, Reading
 from smmpanel.payments.question_times import may_be_asked
 from smmpanel.payments.rates import rate_to
+from smmpanel.payments.returned_payments import is_credited, payment_of
+from smmpanel.payments.returning import RETURNS, settle_return, take_what_went_back
 from smmpanel.payments.states import DepositState, advanced
 
 TRIES_MAX = 8
@@ -68,8 +71,12 @@ async def _answer(session: AsyncSession, adapter: Gateway, event: GatewayEvent) 
 
 
 async def _settle(session: AsyncSession, panel: Panel, event: GatewayEvent, notice: Notice) -> tuple[EventOutcome, str]:
+    if notice.undoes and await is_credited(session, event.gateway, notice):
+        # Said to be paid, credited, and denied after all: some banks do that to a settled payment.
+        notice = replace(notice, status=GatewayStatus.REVERSED, return_id=f"{notice.external_id}:{notice.status.value}")
     if notice.status != GatewayStatus.PAID:
-        return await _moved(session, panel, event, notice)
+        settle = _returned if notice.status in RETURNS else _moved
+        return await settle(session, panel, event, notice)
     known = await known_receipt(session, event.gateway, notice)
     if known is not None:
         event.deposit_id = event.deposit_id or known.deposit_id
@@ -88,7 +95,7 @@ async def _settle(session: AsyncSession, panel: Panel, event: GatewayEvent, noti
         return EventOutcome.DUPLICATE, f"receipt {twin.id}"
     if notice.unproved and deposit is not None and await _is_asked(session, panel, deposit, event):
         return EventOutcome.HINT, notice.status.value
-    receipt = _receipt(event, notice, panel.clock())
+    receipt = receipt_of(event, notice, panel.clock())
     session.add(receipt)
     receipt.reason, is_sure = "", True
     if not named or deposit is None:
@@ -123,6 +130,21 @@ async def _credit(session: AsyncSession, deposit: Deposit, receipt: Receipt, eve
     rate = deposit.rate if in_time else (await rate_to(session, deposit.currency, deposit.wallet_currency)).value
     await session.flush()
     await credit_receipt(session, deposit, receipt, rate=rate, in_time=in_time, now=event.received_at)
+    await take_what_went_back(session, deposit, receipt, now=event.received_at)
+
+
+async def _returned(
+    session: AsyncSession, panel: Panel, event: GatewayEvent, notice: Notice
+) -> tuple[EventOutcome, str]:
+    """Take a word about money that went back."""
+    payment = await payment_of(session, event.gateway, notice)
+    if payment.deposit is not None:
+        event.deposit_id = payment.deposit.id
+        if notice.unproved and await _is_asked(session, panel, payment.deposit, event):
+            return EventOutcome.HINT, notice.status.value
+    if notice.unproved:
+        return EventOutcome.REVIEW, "unproved"
+    return await settle_return(session, event, notice, payment, now=panel.clock())
 
 
 async def _moved(session: AsyncSession, panel: Panel, event: GatewayEvent, notice: Notice) -> tuple[EventOutcome, str]:
@@ -147,7 +169,8 @@ async def _moved(session: AsyncSession, panel: Panel, event: GatewayEvent, notic
     return EventOutcome.SETTLED, after.value
 
 
-def _receipt(event: GatewayEvent, notice: Notice, now: datetime) -> Receipt:
+def receipt_of(event: GatewayEvent, notice: Notice, now: datetime) -> Receipt:
+    """Return the receipt of money that a message tells of, for somebody to look at as long as nothing else is said."""
     return Receipt(
         gateway=event.gateway,
         method_id=event.method_id,
