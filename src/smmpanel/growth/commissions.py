@@ -34,6 +34,7 @@ from smmpanel.ledger.adjusting import BalanceAdjusted
 from smmpanel.orders.models import FINISHED, Order
 from smmpanel.orders.settling import OrderFinished
 from smmpanel.payments.crediting import DepositCredited
+from smmpanel.payments.taking import DepositReinstated, DepositReturned
 
 ROWS_AT_ONCE = 500
 
@@ -58,6 +59,20 @@ async def reckon_deposits(panel: Panel, facts: Sequence[DepositCredited]) -> Non
     """Look again at users who paid in, and at where their money came from."""
     async with panel.db.transaction() as session:
         await flag_shared_payers(session, {fact.receipt_id for fact in facts})
+        await reckon(session, {fact.user_id for fact in facts}, (), currency=panel.currency, now=panel.clock())
+
+
+@on_many(DepositReturned)
+async def reckon_returned_deposits(panel: Panel, facts: Sequence[DepositReturned]) -> None:
+    """Look again at users whose deposits went back: what is not paid in any more brings no commission."""
+    async with panel.db.transaction() as session:
+        await reckon(session, {fact.user_id for fact in facts}, (), currency=panel.currency, now=panel.clock())
+
+
+@on_many(DepositReinstated)
+async def reckon_reinstated_deposits(panel: Panel, facts: Sequence[DepositReinstated]) -> None:
+    """Look again at users whose deposits are there again."""
+    async with panel.db.transaction() as session:
         await reckon(session, {fact.user_id for fact in facts}, (), currency=panel.currency, now=panel.clock())
 
 

@@ -23,11 +23,14 @@ SELECT b.id, b.used, r.n AS redeemed, v.uses, h.uses AS held FROM voucher_batche
  WHERE NOT (b.used = r.n AND b.used = v.uses AND b.used = h.uses) ORDER BY b.id LIMIT {SHOWN_MAX}
 """)
 _BONUSES = text(f"""
-SELECT coalesce(d.deposit_id, t.deposit_id) AS id, coalesce(d.amount, 0) AS expected, coalesce(t.amount, 0) AS found
+SELECT coalesce(d.deposit_id, t.deposit_id) AS id, coalesce(d.amount - d.taken, 0) AS expected,
+       coalesce(t.amount, 0) AS found
   FROM deposit_bonuses d
-  FULL JOIN (SELECT CAST(substr(subject, 9) AS bigint) AS deposit_id, sum(amount) AS amount FROM ledger_transfers
-              WHERE subject LIKE 'deposit:%' AND reason = 'bonus' GROUP BY 1) t ON t.deposit_id = d.deposit_id
- WHERE coalesce(d.amount, 0) <> coalesce(t.amount, 0) ORDER BY 1 LIMIT {SHOWN_MAX}
+  FULL JOIN (SELECT CAST(substr(subject, 9) AS bigint) AS deposit_id,
+                    sum(CASE WHEN reason = 'bonus' THEN amount ELSE -amount END) AS amount
+               FROM ledger_transfers WHERE subject LIKE 'deposit:%' AND reason IN ('bonus', 'bonus_back') GROUP BY 1) t
+    ON t.deposit_id = d.deposit_id
+ WHERE coalesce(d.amount - d.taken, 0) <> coalesce(t.amount, 0) ORDER BY 1 LIMIT {SHOWN_MAX}
 """)
 _COUPONS = text(f"""
 SELECT c.id, c.uses, u.n AS orders, h.uses AS held FROM coupons c

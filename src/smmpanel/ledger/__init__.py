@@ -14,6 +14,7 @@ from smmpanel.ledger.posting import (
     post,
     post_fresh,
     reverse,
+    reverse_posted,
 )
 from smmpanel.ledger.statements import (
     balance_of,
@@ -22,6 +23,7 @@ from smmpanel.ledger.statements import (
     earnings_of_users,
     held_of,
     held_of_users,
+    moved_for,
     owners_below_zero,
     statement,
     transfers_for,
@@ -49,6 +51,7 @@ __all__ = [
     "held_of_users",
     "lock_purses",
     "lock_users",
+    "moved_for",
     "open_user_accounts",
     "owners_below_zero",
     "paid_in",
@@ -56,6 +59,7 @@ __all__ = [
     "post",
     "post_fresh",
     "reverse",
+    "reverse_posted",
     "statement",
     "transfers_for",
 ]

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from sqlalchemy import select, text
+from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.errors import ConflictError, PanelError
@@ -263,17 +263,28 @@ _WRITE = text(
 
 async def reverse(session: AsyncSession, transfer_id: int, *, note: str) -> bool:
     """Move a transfer's money back, once; `False` if that was done before."""
+    return await _reverse(session, LedgerTransfer.id == transfer_id, Reason.REVERSAL, note) == 1
+
+
+async def reverse_posted(session: AsyncSession, keys: Sequence[str], *, reason: Reason, note: str) -> int:
+    """Move the money of the transfers that were posted under these keys back, once; returns of how many that is new."""
+    return await _reverse(session, LedgerTransfer.key.in_(keys), reason, note)
+
+
+async def _reverse(session: AsyncSession, which: ColumnElement[bool], reason: Reason, note: str) -> int:
     row = LedgerTransfer
-    wanted = select(row.debit_id, row.credit_id, row.amount, row.subject).where(row.id == transfer_id)
-    found = (await session.execute(wanted)).one()
-    back = Transfer(
-        key=f"transfer:{transfer_id}:reversal",
-        reason=Reason.REVERSAL,
-        debit=found.credit_id,
-        credit=found.debit_id,
-        amount=found.amount,
-        subject=found.subject,
-        note=note,
-        reverses=transfer_id,
-    )
-    return (await post(session, [back]))[0]
+    wanted = select(row.id, row.debit_id, row.credit_id, row.amount, row.subject).where(which).order_by(row.id)
+    back = [
+        Transfer(
+            key=f"transfer:{found.id}:reversal",
+            reason=reason,
+            debit=found.credit_id,
+            credit=found.debit_id,
+            amount=found.amount,
+            subject=found.subject,
+            note=note,
+            reverses=found.id,
+        )
+        for found in await session.execute(wanted)
+    ]
+    return sum(await post(session, back))

@@ -199,6 +199,13 @@ class TransferLine:
     note: str | None
 
 
+async def moved_for(session: AsyncSession, subject: str) -> dict[str, Decimal]:
+    """Return how much moved for one subject, by reason."""
+    row = LedgerTransfer
+    found = select(row.reason, func.sum(row.amount)).where(row.subject == subject).group_by(row.reason)
+    return dict((await session.execute(found)).all())
+
+
 async def transfers_for(session: AsyncSession, subject: str, *, limit: int = 200) -> list[TransferLine]:
     """Return what moved for one subject, such as `order:123`, oldest first."""
     row, debit, credit = LedgerTransfer, aliased(LedgerAccount), aliased(LedgerAccount)

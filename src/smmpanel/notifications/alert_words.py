@@ -11,6 +11,7 @@ from smmpanel.web.formats import Formats
 ALERT_NAMES: Mapping[str, str] = {
     "books_differ": marked("The books do not hold"),
     "catalogue_refused": marked("Its list was not believed"),
+    "deposit_charged_back": marked("The bank took a deposit back"),
     "mail_failing": marked("Mail cannot be sent"),
     "mail_not_set_up": marked("Mail is not set up"),
     "odd_order_reports": marked("Reports about orders that make no sense"),
@@ -22,6 +23,9 @@ ALERT_NAMES: Mapping[str, str] = {
     "payment_list_failing": marked("A gateway's list of payments cannot be read"),
     "payment_message_failing": marked("A payment message cannot be processed"),
     "payment_message_refused": marked("Payment messages that nobody signed"),
+    "refund_unknown": marked("Nobody knows whether a deposit was paid back"),
+    "return_exceeds_payment": marked("More went back of a deposit than had arrived"),
+    "return_unmatched": marked("Money went back that never arrived here"),
     "provider_currency": marked("The account is in another currency"),
     "provider_low_balance": marked("Low balance"),
     "provider_paused": marked("Paused by itself: the provider refused our account"),
@@ -29,6 +33,7 @@ ALERT_NAMES: Mapping[str, str] = {
 _SENTENCES: Mapping[str, str] = {
     "books_differ": marked("{differences} differences. The first: {first}"),
     "catalogue_refused": marked("Reason: {reason} {said}"),
+    "deposit_charged_back": marked("Deposit {deposit}: {amount}."),
     "mail_failing": marked("The mail server said: {said}"),
     "mail_not_set_up": marked("Mails that wait: {waiting}"),
     "odd_order_reports": marked("Order {order}: {word}"),
@@ -40,11 +45,14 @@ _SENTENCES: Mapping[str, str] = {
     "payment_list_failing": marked("Payment method {name}. It is tried again every ten minutes."),
     "payment_message_failing": marked("Message {key}, tried {tries} times."),
     "payment_message_refused": marked("The last one came from {ip}."),
+    "refund_unknown": marked("Deposit {deposit}: {amount}. Look at the gateway, then say what became of it."),
+    "return_exceeds_payment": marked("Deposit {deposit}: {amount}. The wallet lost no more than it had gained."),
+    "return_unmatched": marked("Payment {payment} at {gateway}."),
     "provider_currency": marked("The provider says {told}, here it stands as {configured}."),
     "provider_low_balance": marked("{balance} is left. The warning is set at {low_balance}."),
     "provider_paused": marked("The provider said: {reason}"),
 }
-_AMOUNTS = ("balance", "low_balance")
+_AMOUNTS = ("amount", "balance", "low_balance")
 _RENAMED = {"text": "said"}
 """What translating itself calls something else."""
 

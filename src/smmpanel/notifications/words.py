@@ -67,6 +67,23 @@ KINDS: Mapping[str, Kind] = {
     "deposit_rejected": Kind(
         Event.DEPOSITS, "circle-alert", "is-bad", marked("Your deposit of {amount} was rejected"), "{reason}"
     ),
+    "deposit_refunded": Kind(
+        Event.DEPOSITS,
+        "wallet",
+        "is-warn",
+        marked("A deposit is paid back: {amount} less in your balance"),
+        marked("Your balance is {balance} now."),
+    ),
+    "deposit_charged_back": Kind(
+        Event.DEPOSITS,
+        "circle-alert",
+        "is-bad",
+        marked("Your bank took a deposit back: {amount} less in your balance"),
+        marked("Your balance is {balance} now. While it is below zero, nothing can be ordered."),
+    ),
+    "deposit_reinstated": Kind(
+        Event.DEPOSITS, "wallet", "is-ok", marked("{amount} of a deposit is in your balance again")
+    ),
     "balance_credited": Kind(
         Event.BALANCE, "wallet", "is-ok", marked("{amount} was added to your balance"), "{reason}"
     ),

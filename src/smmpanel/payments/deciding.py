@@ -21,6 +21,7 @@ from smmpanel.payments.methods import method_by
 from smmpanel.payments.models import Deposit, EventOutcome, GatewayEvent, Receipt, ReceiptState
 from smmpanel.payments.opening import insert_deposit, locked_deposit
 from smmpanel.payments.rates import rate_to
+from smmpanel.payments.returning import take_what_went_back
 from smmpanel.payments.states import DepositState, check_move
 from smmpanel.payments.telling import DepositRejected
 
@@ -110,6 +111,7 @@ async def approve_deposit(
     was = _told(deposit)
     # Staff look after hours or days: what counts is that the customer asked in time.
     await credit_receipt(session, deposit, receipt, rate=deposit.rate, in_time=state != DepositState.EXPIRED, now=now)
+    await take_what_went_back(session, deposit, receipt, now=now)
     deposit.decided_by = actor.user_id
     after = {**_told(deposit), "amount": arrived, "note": receipt.note}
     await audit(session, actor, Permission.DEPOSITS_SETTLE, f"deposit:{deposit.id}", before=was, after=after)
@@ -207,6 +209,7 @@ async def _assign(session: AsyncSession, receipt: Receipt, deposit: Deposit, act
     was = {"state": receipt.state, "reason": receipt.reason}
     receipt.staff_id = actor.user_id
     await credit_receipt(session, deposit, receipt, rate=rate, in_time=in_time, now=now)
+    await take_what_went_back(session, deposit, receipt, now=now)
     if receipt.event_id is not None:
         event = await session.get_one(GatewayEvent, receipt.event_id)
         event.deposit_id, event.outcome = deposit.id, EventOutcome.SETTLED.value

@@ -38,8 +38,35 @@ SELECT r.id, r.credited + r.fee AS expected, t.amount AS found FROM payment_rece
 """)
 
 
+_RETURNS = text(f"""
+WITH moved AS (
+    SELECT CAST(substr(subject, 9) AS bigint) AS deposit_id,
+           sum(CASE WHEN reason IN ('deposit_refund', 'deposit_reversal') THEN amount
+                    WHEN reason = 'deposit_returned' AND w.kind = 'wallet' THEN -amount ELSE 0 END) AS taken
+      FROM ledger_transfers t JOIN ledger_accounts w ON w.id = t.credit_id
+     WHERE subject LIKE 'deposit:%' AND reason IN ('deposit_refund', 'deposit_reversal', 'deposit_returned') GROUP BY 1
+), back AS (
+    SELECT deposit_id, sum(amount) AS returned, sum(taken) AS taken FROM payment_returns
+     WHERE receipt_id IS NOT NULL AND state IN ('pending', 'unknown', 'done') GROUP BY 1
+), received AS (
+    SELECT deposit_id, sum(returned) AS returned, sum(taken) AS taken FROM payment_receipts
+     WHERE deposit_id IS NOT NULL GROUP BY 1
+)
+SELECT coalesce(d.id, m.deposit_id) AS id, d.returned, d.taken, coalesce(b.returned, 0) AS b_returned,
+       coalesce(b.taken, 0) AS b_taken, coalesce(r.returned, 0) AS r_returned, coalesce(r.taken, 0) AS r_taken,
+       coalesce(m.taken, 0) AS m_taken
+  FROM deposits d FULL JOIN moved m ON m.deposit_id = d.id LEFT JOIN back b ON b.deposit_id = d.id
+  LEFT JOIN received r ON r.deposit_id = d.id
+ WHERE d.id IS NULL OR d.taken <> coalesce(m.taken, 0)
+    OR (d.returned, d.taken) IS DISTINCT FROM (coalesce(b.returned, 0), coalesce(b.taken, 0))
+    OR (d.returned, d.taken) IS DISTINCT FROM (coalesce(r.returned, 0), coalesce(r.taken, 0))
+ ORDER BY 1 LIMIT {SHOWN_MAX}
+""")
+
+
 async def verify_deposits(session: AsyncSession) -> list[Difference]:
-    """Compare every deposit with its receipts and its transfers, and every credited receipt with its one transfer.
+    """Compare every deposit with its receipts, its transfers and what went back of it, and every credited receipt with its
+    one transfer.
 
     Run it in the same `Database.snapshot` as the ledger's own verification.
     """
@@ -55,6 +82,15 @@ async def verify_deposits(session: AsyncSession) -> list[Difference]:
     differences += [
         Difference("credited for a receipt", f"receipt:{row.id}", str(row.expected), str(row.found))
         for row in await session.execute(_RECEIPTS)
+    ]
+    differences += [
+        Difference(
+            "returned/taken",
+            f"deposit:{row.id}",
+            f"{row.b_returned}/{row.b_taken}, receipts {row.r_returned}/{row.r_taken}, books {row.m_taken}",
+            f"{row.returned}/{row.taken}",
+        )
+        for row in await session.execute(_RETURNS)
     ]
     return differences
 

@@ -8,7 +8,7 @@ numbers: messages, deposits, what looks alike, wallets.
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select, text, tuple_, union
+from sqlalchemy import null, select, text, tuple_, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.panel import Panel
@@ -21,6 +21,7 @@ from smmpanel.payments.models import Deposit, EventOutcome, GatewayEvent, Paymen
 from smmpanel.payments.policies import Policy
 from smmpanel.payments.protocol import Gateway, GatewayStatus, Message, Notice, UnreadableMessageError
 from smmpanel.payments.references import codes_in
+from smmpanel.payments.return_models import PaymentReturn, ReturnState
 from smmpanel.payments.settling import receipt_of
 
 _LOCK_ALIKE = text(
@@ -146,7 +147,7 @@ async def _locked(session: AsyncSession, ids: Iterable[int]) -> dict[int, Deposi
 
 async def _known_names(session: AsyncSession, told: Sequence[_Told]) -> set[Hashable]:
     """Return the names under which something is on record already; staff's word for a deposit is one of them."""
-    row = Receipt
+    row, back = Receipt, PaymentReturn
     columns = (row.gateway, row.external_id, row.natural_key, row.bank_ref, row.deposit_id, row.source)
     notices = [one.notice for one in told]
     money = [(one.event.gateway, one.notice.external_id) for one in told]
@@ -156,6 +157,12 @@ async def _known_names(session: AsyncSession, told: Sequence[_Told]) -> set[Hash
         select(*columns).where(row.natural_key.in_([one.natural_key for one in notices if one.natural_key])),
         select(*columns).where(tuple_(row.gateway, row.bank_ref).in_(banks)),
         select(*columns).where(row.deposit_id.in_([one.deposit_id for one in told]), row.source == STAFF),
+        # What went back before it came.
+        select(back.gateway, back.external_id, null(), null(), null(), null()).where(
+            tuple_(back.gateway, back.external_id).in_(money),
+            back.receipt_id.is_(None),
+            back.state == ReturnState.PENDING.value,
+        ),
     ]
     known: set[Hashable] = set()
     for gateway, external_id, natural_key, bank_ref, deposit_id, source in await session.execute(union(*looks)):

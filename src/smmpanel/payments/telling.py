@@ -1,4 +1,4 @@
-"""Telling customers what became of their deposits."""
+"""Telling customers what became of their deposits, and of money that goes back."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -8,6 +8,8 @@ from smmpanel.kernel.facts import Fact, on_many
 from smmpanel.kernel.panel import Panel
 from smmpanel.notifications.telling import Notice, notify
 from smmpanel.payments.crediting import DepositCredited
+from smmpanel.payments.return_models import ReturnKind
+from smmpanel.payments.taking import DepositReinstated, DepositReturned
 
 
 class DepositRejected(Fact):
@@ -50,6 +52,42 @@ async def tell_of_rejections(panel: Panel, facts: Sequence[DepositRejected]) -> 
             f"/deposits/{fact.deposit_id}",
         )
         for fact in facts
+    ]
+    async with panel.db.transaction() as session:
+        await notify(session, notices, now=panel.clock())
+
+
+@on_many(DepositReturned)
+async def tell_of_returns(panel: Panel, facts: Sequence[DepositReturned]) -> None:
+    """Tell of money that went back. Told twice, it is one notification each."""
+    notices = [
+        Notice(
+            fact.user_id,
+            f"deposit_returned:{fact.return_id}",
+            "deposit_charged_back" if fact.kind is ReturnKind.CHARGEBACK else "deposit_refunded",
+            {"amount": fact.taken, "balance": fact.balance, "currency": fact.currency},
+            f"/deposits/{fact.deposit_id}",
+        )
+        for fact in facts
+        if fact.taken > 0
+    ]
+    async with panel.db.transaction() as session:
+        await notify(session, notices, now=panel.clock())
+
+
+@on_many(DepositReinstated)
+async def tell_of_money_that_is_there_again(panel: Panel, facts: Sequence[DepositReinstated]) -> None:
+    """Tell of money that is in the wallet again. Told twice, it is one notification each."""
+    notices = [
+        Notice(
+            fact.user_id,
+            f"deposit_reinstated:{fact.return_id}",
+            "deposit_reinstated",
+            {"amount": fact.given, "currency": fact.currency},
+            f"/deposits/{fact.deposit_id}",
+        )
+        for fact in facts
+        if fact.given > 0
     ]
     async with panel.db.transaction() as session:
         await notify(session, notices, now=panel.clock())

@@ -48,6 +48,9 @@ REASON_WORDS: Mapping[str, str] = {
     "underpaid": marked("Less than asked for"),
     "overpaid": marked("More than asked for"),
     "same_reference": marked("The bank's reference came twice"),
+    "returned_early": marked("It went back before it was credited here"),
+    "returned_too_much": marked("More went back than had arrived"),
+    "returned_unclear": marked("What went back in all does not fit"),
 }
 OUTCOME_WORDS: Mapping[str, tuple[str, str]] = {
     "waiting": ("is-info", marked("Waiting")),

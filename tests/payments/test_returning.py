@@ -1,0 +1,290 @@
+"""Money of deposits that goes back (the contract's rules 4, 10 and 13): told in any order, any number of times."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from making import assert_books, credit, make_user
+from payments.conftest import Till
+from payments.counters import Desk, S, desk_of
+from smmpanel.accounts.access import Actor
+from smmpanel.catalog.fx import set_rate
+from smmpanel.growth.deposit_bonuses import give_bonuses, give_bonuses_again, take_bonuses_back
+from smmpanel.kernel.money import Money
+from smmpanel.ledger import InsufficientFundsError, adjust_balance
+from smmpanel.ledger.statements import statement, transfers_for
+from smmpanel.notifications.models import Alert, Notification
+from smmpanel.payments.bonuses import RuleTerms, add_rule
+from smmpanel.payments.crediting import DepositCredited
+from smmpanel.payments.taking import DepositReinstated, DepositReturned
+from smmpanel.payments.telling import tell_of_money_that_is_there_again, tell_of_returns
+
+
+async def spend(till: Till, amount: int, key: str = "spent") -> None:
+    async with till.panel.db.transaction() as session:
+        await adjust_balance(session, till.user, Money(Decimal(-amount), "VND"), reason="spent", key=key)
+
+
+async def set_usd(session: AsyncSession, till: Till, rate: int) -> None:
+    now = till.panel.clock()
+    await set_rate(session, "USD", "VND", Decimal(rate), currency="VND", actor=Actor.cli(), now=now)
+
+
+async def alerts(till: Till) -> list[str]:
+    async with till.panel.db.transaction() as session:
+        wanted = select(Alert.kind).where(Alert.cleared_at.is_(None)).order_by(Alert.id)
+        return list((await session.scalars(wanted)).all())
+
+
+async def test_rule_13_a_refund_takes_from_the_wallet_what_it_had_gained(till: Till) -> None:
+    desk = await desk_of(till, fee_percent=Decimal(2))
+    await desk.told(S.PAID, 100_000)
+    assert await till.balance() == 98_000
+
+    assert await desk.told(S.PARTIALLY_REFUNDED, 25_000, return_id="r1") == "settled"
+
+    deposit = await desk.now()
+    assert (deposit.state, deposit.returned, deposit.taken) == ("partially_refunded", 25_000, 24_500)
+    assert await till.balance() == 73_500
+    async with till.panel.db.transaction() as session:
+        lines = await transfers_for(session, f"deposit:{deposit.id}")
+    assert [(one.reason, one.debit, one.credit, one.amount.amount) for one in lines[2:]] == [
+        ("deposit_refund", "wallet", "deposits", 24_500),
+        ("deposit_fee_back", "fees", "deposits", 500),
+    ]
+    assert lines[2].key == f"reversal:telling:{desk.money}:r1"
+
+    await desk.told(S.REFUNDED, 75_000, return_id="r2")
+    deposit = await desk.now()
+    assert (deposit.state, deposit.returned, deposit.taken) == ("refunded", 100_000, 98_000)
+    assert await till.balance() == 0
+
+
+async def test_rule_13_money_that_was_spent_is_owed_and_freezes_the_wallet(till: Till) -> None:
+    desk = await desk_of(till)
+    await desk.told(S.PAID, 100_000)
+    await spend(till, 70_000)
+
+    assert await desk.told(S.REVERSED, 100_000, return_id="d1") == "settled"
+
+    assert (await desk.now()).state == "reversed"
+    assert await till.balance() == -70_000
+    assert await alerts(till) == ["deposit_charged_back"]
+    async with till.panel.db.transaction() as session:
+        [line] = (await statement(session, till.user, "VND", size=1)).rows
+        assert (line.reason, line.balance_after.amount) == ("deposit_reversal", -70_000)
+        with pytest.raises(InsufficientFundsError):
+            await adjust_balance(session, till.user, Money(Decimal(-1), "VND"), reason="more", key="more")
+
+    # What is paid in next makes up for it, its fee and all.
+    other = await desk_of(till, 50_000)
+    await other.told(S.PAID, 50_000)
+    assert await till.balance() == -20_000
+
+    assert await desk.told(S.REINSTATED, 100_000, return_id="d1") == "settled"
+    assert ((await desk.now()).state, await till.balance()) == ("paid", 80_000)
+    assert await alerts(till) == []
+
+
+async def test_rule_4_what_is_told_twice_late_or_backwards_moves_nothing(till: Till) -> None:
+    desk = await desk_of(till)
+    assert await desk.told(S.REINSTATED, 100_000, return_id="d1") == "ignored"
+    assert await desk.told(S.REVERSED, 100_000, return_id="d1") == "duplicate"
+    await desk.told(S.PAID, 100_000)
+    assert await desk.told(S.REVERSED, 100_000, return_id="d1") == "duplicate"
+    assert await till.balance() == 100_000
+
+    for expected in ("settled", "duplicate"):
+        assert await desk.told(S.PARTIALLY_REFUNDED, 40_000, return_id="r1") == expected
+    for expected in ("settled", "duplicate"):
+        assert await desk.told(S.REFUND_FAILED, 40_000, return_id="r1") == expected
+    assert await desk.told(S.PARTIALLY_REFUNDED, 40_000, return_id="r1") == "duplicate"
+    assert await desk.told(S.PENDING, 100_000) == "ignored"
+    assert ((await desk.now()).state, await till.balance()) == ("paid", 100_000)
+
+
+async def test_rule_4_what_goes_back_before_it_came_waits_for_it(till: Till) -> None:
+    desk = await desk_of(till)
+    assert await desk.told(S.PARTIALLY_REFUNDED, 30_000, return_id="r1") == "review"
+    assert await desk.told(S.PARTIALLY_REFUNDED, 30_000, return_id="r1") == "duplicate"
+    assert await till.balance() == 0
+
+    await desk.told(S.PAID, 100_000)
+
+    assert ((await desk.now()).state, await till.balance()) == ("partially_refunded", 70_000)
+    assert [one.state for one in await desk.returns()] == ["done"]
+
+
+async def test_totals_take_what_is_not_accounted_for_yet(till: Till) -> None:
+    desk = await desk_of(till)
+    await desk.told(S.PAID, 100_000)
+    assert await desk.told(S.PARTIALLY_REFUNDED, 30_000, is_total=True) == "settled"
+    assert await desk.told(S.PARTIALLY_REFUNDED, 30_000, is_total=True) == "duplicate"
+    # The same refund told by itself.
+    await desk.told(S.PARTIALLY_REFUNDED, 30_000, return_id="r1")
+    assert await desk.told(S.PARTIALLY_REFUNDED, 50_000, return_id="r2", is_total=True) == "settled"
+    assert await desk.told(S.PARTIALLY_REFUNDED, 40_000, is_total=True) == "duplicate"
+    assert (await desk.now()).returned == 50_000
+    assert await desk.told(S.REFUNDED, 100_000, is_total=True) == "settled"
+    assert ((await desk.now()).state, await till.balance()) == ("refunded", 0)
+
+
+async def test_totals_told_before_the_payment_count_once(till: Till) -> None:
+    desk = await desk_of(till)
+    await desk.told(S.PARTIALLY_REFUNDED, 50_000, is_total=True)
+    await desk.told(S.PARTIALLY_REFUNDED, 30_000, is_total=True)
+    await desk.told(S.PAID, 100_000)
+    assert ((await desk.now()).returned, await till.balance()) == (50_000, 50_000)
+
+
+async def test_a_total_that_does_not_fit_what_came_to_nothing_is_looked_at(till: Till) -> None:
+    desk = await desk_of(till)
+    await desk.told(S.PAID, 100_000)
+    await desk.told(S.PARTIALLY_REFUNDED, 50_000, return_id="r1", is_total=True)
+    await desk.told(S.REFUND_FAILED, 50_000, return_id="r1")
+    assert await desk.told(S.PARTIALLY_REFUNDED, 50_000, return_id="r1", is_total=True) == "duplicate"
+    assert await desk.told(S.PARTIALLY_REFUNDED, 20_000, is_total=True) == "review"
+    assert await till.balance() == 100_000
+
+
+async def test_never_more_is_taken_than_was_credited(till: Till) -> None:
+    desk = await desk_of(till)
+    await desk.told(S.PAID, 100_000)
+    await desk.told(S.REFUNDED, 80_000, return_id="r1")
+    assert await desk.told(S.REVERSED, 100_000, return_id="d1") == "review"
+    assert await alerts(till) == ["deposit_charged_back", "return_exceeds_payment"]
+    deposit = await desk.now()
+    assert (deposit.returned, deposit.taken, await till.balance()) == (100_000, 100_000, 0)
+    assert await desk.told(S.REINSTATED, 100_000, return_id="d1") == "settled"
+    assert await till.balance() == 20_000
+
+
+async def test_other_currencies_and_amounts_of_nothing_are_looked_at(till: Till) -> None:
+    desk = await desk_of(till)
+    await desk.told(S.PAID, 100_000)
+    assert await desk.told(S.REFUNDED, 100_000, return_id="r1", currency="USD") == "review"
+    assert await desk.told(S.REFUNDED, 0, return_id="r2") == "review"
+    assert await desk.told(S.REFUNDED, 100_000, return_id="r3", external_id="nobody", reference=None) == "review"
+    assert await till.balance() == 100_000
+
+
+async def test_rule_11_the_rate_is_that_of_the_credit(till: Till) -> None:
+    async with till.panel.db.transaction() as session:
+        await set_usd(session, till, 25_000)
+    desk = await desk_of(till, 10, currency="USD", minimum=Decimal(1))
+    await desk.told(S.PAID, "10")
+    async with till.panel.db.transaction() as session:
+        await set_usd(session, till, 30_000)
+    await desk.told(S.REFUNDED, "2.5", return_id="r1")
+    assert ((await desk.now()).taken, await till.balance()) == (62_500, 187_500)
+
+
+async def test_rule_10_the_bonus_goes_back_in_proportion_and_comes_again(till: Till) -> None:
+    async with till.panel.db.transaction() as session:
+        terms = RuleTerms(Decimal(10), till.panel.clock())
+        await add_rule(session, terms, actor=Actor.cli(), now=till.panel.clock())
+    desk = await desk_of(till)
+    await desk.told(S.PAID, 100_000)
+    [credited] = await till.facts()
+    await give_bonuses(till.panel, [DepositCredited.model_validate(credited)])
+    await spend(till, 100_000)
+    assert await till.balance() == 10_000
+
+    await desk.told(S.REVERSED, 50_000, return_id="d1")
+    [fact] = await till.facts("deposit_returned")
+    for _ in range(2):
+        await take_bonuses_back(till.panel, [DepositReturned.model_validate(fact)])
+    assert await till.balance() == -45_000
+    # Told late: the bonus is given once, and its share stays taken.
+    await give_bonuses(till.panel, [DepositCredited.model_validate(credited)])
+    assert await till.balance() == -45_000
+
+    await desk.told(S.REINSTATED, 50_000, return_id="d1")
+    [fact] = await till.facts("deposit_reinstated")
+    for _ in range(2):
+        await give_bonuses_again(till.panel, [DepositReinstated.model_validate(fact)])
+    assert await till.balance() == 10_000
+
+
+async def test_customers_are_told_once(till: Till) -> None:
+    desk = await desk_of(till)
+    await desk.told(S.PAID, 100_000)
+    await desk.told(S.REVERSED, 100_000, return_id="d1")
+    await desk.told(S.REINSTATED, 100_000, return_id="d1")
+    [back], [again] = await till.facts("deposit_returned"), await till.facts("deposit_reinstated")
+    for _ in range(2):
+        await tell_of_returns(till.panel, [DepositReturned.model_validate(back)])
+        await tell_of_money_that_is_there_again(till.panel, [DepositReinstated.model_validate(again)])
+    async with till.panel.db.transaction() as session:
+        told = (await session.scalars(select(Notification).order_by(Notification.id))).all()
+    assert [one.kind for one in told] == ["deposit_charged_back", "deposit_reinstated"]
+
+
+async def test_an_unproved_word_only_has_the_gateway_asked(till: Till) -> None:
+    desk = await desk_of(till)
+    await desk.told(S.PAID, 100_000)
+    assert await desk.told(S.REFUNDED, 100_000, return_id="r1", unproved=True) == "hint"
+    assert await till.balance() == 100_000
+    assert (await desk.now()).ask_at == till.panel.clock()
+
+
+WORDS = st.sampled_from(
+    [
+        ("paid", 0),
+        *[("refund", number) for number in range(3)],
+        *[("charge", number) for number in range(2)],
+        *[("won", number) for number in range(2)],
+        *[("failed", number) for number in range(3)],
+        ("total", 1),
+        ("total", 2),
+    ]
+)
+REFUNDS, DISPUTES, TOTALS = (
+    (Decimal("33333.33"), Decimal(20_000), Decimal(60_000)),
+    (70_000, 45_000),
+    (0, 40_000, 90_000),
+)
+
+
+async def say(desk: Desk, word: tuple[str, int]) -> None:
+    what, number = word
+    if what == "paid":
+        await desk.told(S.PAID, 100_000)
+    elif what == "refund":
+        await desk.told(S.PARTIALLY_REFUNDED, REFUNDS[number], return_id=f"{desk.money}-r{number}")
+    elif what == "charge":
+        await desk.told(S.REVERSED, DISPUTES[number], return_id=f"{desk.money}-d{number}")
+    elif what == "won":
+        await desk.told(S.REINSTATED, DISPUTES[number], return_id=f"{desk.money}-d{number}")
+    elif what == "failed":
+        await desk.told(S.REFUND_FAILED, REFUNDS[number], return_id=f"{desk.money}-r{number}")
+    else:
+        await desk.told(S.PARTIALLY_REFUNDED, TOTALS[number], is_total=True)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(words=st.lists(WORDS, min_size=3, max_size=10), repeats=st.lists(WORDS, max_size=4))
+async def test_any_order_any_number_of_times(
+    till: Till, words: list[tuple[str, int]], repeats: list[tuple[str, int]]
+) -> None:
+    async with till.panel.db.transaction() as session:
+        user = await make_user(session, funds=None)
+        await credit(session, user, "1", "VND")
+    till.user = user
+    desk = await desk_of(till, fee_percent=Decimal("1.5"), fee_fixed=Decimal(7))
+    for word in [*words, *repeats, *words]:
+        await say(desk, word)
+        deposit = await desk.now()
+        assert 0 <= deposit.taken <= deposit.credited
+        assert 0 <= deposit.returned <= deposit.received
+        assert await till.balance() == 1 + deposit.credited - deposit.taken
+    if ("paid", 0) in words:
+        assert deposit.received == 100_000
+        in_force = [one for one in await desk.returns() if one.deposit_id == deposit.id and one.is_in_force]
+        assert sum(one.amount for one in in_force) == deposit.returned
+        assert all(one.state == "done" for one in in_force)
+    await assert_books(till.panel.db)
