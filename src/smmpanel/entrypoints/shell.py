@@ -119,6 +119,8 @@ _FOR_STAFF = text(
 SELECT {_OPTIONS},
        (SELECT count(*) FROM (SELECT FROM alerts WHERE cleared_at IS NULL LIMIT :most) a) AS alerts,
        (SELECT count(*) FROM (SELECT FROM payment_receipts WHERE state = 'review' LIMIT :most) r) AS money,
+       (SELECT count(*) FROM (SELECT FROM deposits WHERE gateway = 'manual' AND state IN ('created', 'pending') LIMIT :most) d)
+           AS by_hand,
        (SELECT count(*) FROM (SELECT FROM orders WHERE unconfirmed LIMIT :most) o) AS unconfirmed
 """
 )
@@ -182,7 +184,11 @@ def _existing(items: Sequence[NavItem], ways: frozenset[str]) -> list[NavItem]:
 
 
 def _staff_shell(shell: Shell, viewer: Viewer, row: RowMapping) -> Shell:
-    counts = {"/staff/orders": row["unconfirmed"], "/staff/deposits": row["money"], "/staff/alerts": row["alerts"]}
+    counts = {
+        "/staff/orders": row["unconfirmed"],
+        "/staff/deposits": row["money"] + row["by_hand"],
+        "/staff/alerts": row["alerts"],
+    }
     existing = [way for way in STAFF_WAYS if way.item.href in shell.ways]
     open_ways = [way for way in existing if way.needs is None or viewer.may(way.needs)]
     items = [

@@ -19,6 +19,8 @@ STORY_MAX = 100
 CANDIDATES_MAX = 10
 CANDIDATES_WITHIN = timedelta(days=3)
 ID_DIGITS_MAX = 18
+MANUAL = "manual"
+"""The gateway of transfers that staff look up and approve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class DepositFilter:
     user_id: int | None = None
     states: Sequence[DepositState] = ()
     method_id: int | None = None
+    gateway: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     """Not including this moment."""
@@ -86,8 +89,8 @@ async def count_deposits(session: AsyncSession, wanted: DepositFilter, *, most: 
 
 
 async def count_by_state(session: AsyncSession, *, most: int) -> dict[str, int]:
-    """Return how many deposits are open or partly paid, and how much money is in review, each counted up to `most`."""
-    counts = {}
+    """Return how many deposits wait, for staff too, or are partly paid, and how much money is in review, up to `most` each."""
+    counts = {"by_hand": await count_deposits(session, DepositFilter(states=OPEN, gateway=MANUAL), most=most)}
     for name, states in (("pending", OPEN), ("partial", (DepositState.PARTIAL,))):
         counts[name] = await count_deposits(session, DepositFilter(states=states), most=most)
     few = select(Receipt.id).where(Receipt.state == ReceiptState.REVIEW.value).limit(most).subquery()
@@ -170,6 +173,8 @@ def _lines(wanted: DepositFilter) -> Select[Deposit, str, str]:
         found = found.where(row.user_id == wanted.user_id)
     if wanted.states:
         found = found.where(row.state.in_([state.value for state in wanted.states]))
+    if wanted.gateway is not None:
+        found = found.where(row.gateway == wanted.gateway)
     if wanted.method_id is not None:
         found = found.where(row.method_id == wanted.method_id)
     if wanted.since is not None:

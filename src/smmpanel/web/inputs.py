@@ -10,6 +10,7 @@ from smmpanel.kernel.i18n import marked
 # U+FFFD is what decoders put in place of broken bytes: nobody types it.
 _UNSTORABLE = re.compile("[\\x00\\ufffd\\ud800-\\udfff]")
 ROW_ID_MAX = 2**63 - 1
+_ID_DIGITS = 20
 
 
 def is_clean(text: str) -> bool:
@@ -28,3 +29,10 @@ CleanText = Annotated[str, AfterValidator(_clean)]
 
 RowId = Annotated[int, Field(ge=1, le=ROW_ID_MAX)]
 """The id of a row, within what the database can compare it with."""
+
+
+def number_in(typed: str) -> int | None:
+    """Return the id of a row that an address names; nothing for what can be none."""
+    if not (typed.isascii() and typed.isdigit()):
+        return None
+    return number if 0 < (number := int(typed[:_ID_DIGITS])) <= ROW_ID_MAX else None

@@ -12,12 +12,11 @@ from smmpanel.kernel.i18n import marked
 from smmpanel.payments.methods import gateway_class
 from smmpanel.payments.pages.deposit_page import deposit_page
 from smmpanel.payments.pages.deposits import PATH
+from smmpanel.payments.proof_downloads import as_download
 from smmpanel.payments.proof_files import UPLOAD_MAX_BYTES, read_proof
-from smmpanel.payments.proof_models import DepositProof
 from smmpanel.payments.proofs import claim_paid, proof_by
 from smmpanel.payments.queries import deposit_line
 from smmpanel.web.forms import read_form, read_upload
-from smmpanel.web.guards import DOWNLOAD_POLICY
 from smmpanel.web.inputs import RowId
 from smmpanel.web.languages import say
 from smmpanel.web.redirects import see_other
@@ -30,7 +29,6 @@ BODY_MAX = {f"{PATH}/": UPLOAD_MAX_BYTES + 64 * 1024}
 """A file, and the form around it."""
 SENT = marked("We have it")
 SENT_NEXT = marked("Somebody looks at it, and credits what has arrived.")
-_ENDINGS = {"application/pdf": "pdf", "image/jpeg": "jpg"}
 
 
 @router.post(PATH + "/{deposit_id}/proofs")
@@ -60,15 +58,3 @@ async def send_proof(viewer: CurrentViewer, session: Session, deposit_id: RowId,
     """Hand a proof out to whoever sent it."""
     await deposit_line(session, deposit_id, user_id=viewer.user_id)
     return as_download(await proof_by(session, deposit_id, proof_id))
-
-
-def as_download(proof: DepositProof) -> Response:
-    """Hand a proof out as a file to keep: nothing in it can do anything here."""
-    name = f"deposit-{proof.deposit_id}-proof-{proof.id}.{_ENDINGS[proof.media_type]}"
-    headers = {
-        "Content-Disposition": f'attachment; filename="{name}"',
-        "Content-Security-Policy": DOWNLOAD_POLICY,
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "X-Content-Type-Options": "nosniff",
-    }
-    return Response(proof.content, media_type=proof.media_type, headers=headers)

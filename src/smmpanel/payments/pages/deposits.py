@@ -14,7 +14,7 @@ from smmpanel.payments.bonuses_given import bonuses_given
 from smmpanel.payments.queries import DepositFilter, DepositLine, deposits_page, methods_used_by
 from smmpanel.payments.words import STATE_WORDS, TAB_WORDS, TABS
 from smmpanel.web.formats import zone_of
-from smmpanel.web.inputs import ROW_ID_MAX, CleanText
+from smmpanel.web.inputs import CleanText, number_in
 from smmpanel.web.pages import formats_of, page
 from smmpanel.web.transactions import Session
 
@@ -75,13 +75,6 @@ async def show_deposits(
         cursor=after,
     )
     return page(request, "payments/deposits.html", shown, fragment="rows")
-
-
-def number_in(typed: str) -> int | None:
-    """Return the number of a row that an address names; nothing for whatever is no such number."""
-    if not (typed.isascii() and typed.isdigit()):
-        return None
-    return number if 0 < (number := int(typed[:20])) <= ROW_ID_MAX else None
 
 
 def _day(request: Request, name: str) -> date | None:

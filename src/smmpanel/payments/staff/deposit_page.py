@@ -4,26 +4,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
 from smmpanel.accounts.access import Permission, Viewer
-from smmpanel.accounts.current import FOR_STAFF, staff_with
+from smmpanel.accounts.current import FOR_STAFF
 from smmpanel.catalog.staff.typed import faults_of
 from smmpanel.kernel.errors import NotFoundError, PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
 from smmpanel.kernel.money import parse_amount
+from smmpanel.kernel.panel import Panel
 from smmpanel.ledger.pages import REASONS
 from smmpanel.ledger.statements import TransferLine, transfers_for
 from smmpanel.payments.deciding import approve_deposit, reject_deposit
 from smmpanel.payments.models import Deposit, GatewayEvent, Receipt
 from smmpanel.payments.queries import deposit_line, story_of
-from smmpanel.payments.staff.deposit_list import PATH, Looking
+from smmpanel.payments.staff.deposit_evidence import Evidence, evidence_of
+from smmpanel.payments.staff.deposit_list import PATH, Looking, Settling
 from smmpanel.payments.states import DepositState, moves
 from smmpanel.payments.words import OUTCOME_WORDS, REASON_WORDS, RECEIPT_WORDS, STATE_WORDS
 from smmpanel.web.forms import read_form
@@ -40,7 +41,6 @@ BODY_SHOWN_MAX = 4000
 KEY_LENGTH = 20
 APPROVED = marked("Deposit approved")
 REJECTED = marked("Deposit rejected")
-Settling = Annotated[Viewer, Depends(staff_with(Permission.DEPOSITS_SETTLE))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class StaffDepositPage:
     sees_users: bool
     sees_methods: bool
     key: str
+    evidence: Evidence
     words: Mapping[str, tuple[str, str]] = field(default_factory=lambda: STATE_WORDS)
     outcomes: Mapping[str, tuple[str, str]] = field(default_factory=lambda: OUTCOME_WORDS)
     receipt_words: Mapping[str, tuple[str, str]] = field(default_factory=lambda: RECEIPT_WORDS)
@@ -70,9 +71,11 @@ class StaffDepositPage:
 
 
 @router.get(PATH + "/{deposit_id}")
-async def show_deposit(request: Request, viewer: Looking, session: Session, deposit_id: RowId) -> Response:
+async def show_deposit(
+    request: Request, panel: CurrentPanel, viewer: Looking, session: Session, deposit_id: RowId
+) -> Response:
     """Show what is known of a deposit."""
-    return await _page(request, viewer, session, deposit_id)
+    return await _page(request, panel, viewer, session, deposit_id)
 
 
 @router.post(PATH + "/{deposit_id}/approve")
@@ -95,7 +98,7 @@ async def approve(
     except NotFoundError:
         raise
     except PanelError as wrong:
-        return await _page(request, viewer, session, deposit_id, typed=form, wrong=wrong)
+        return await _page(request, panel, viewer, session, deposit_id, typed=form, wrong=wrong)
     return with_toast(see_other(f"{PATH}/{deposit_id}"), Toast(say(request, APPROVED)))
 
 
@@ -111,7 +114,7 @@ async def reject(
     except NotFoundError:
         raise
     except PanelError as wrong:
-        return await _page(request, viewer, session, deposit_id, typed=form, wrong=wrong)
+        return await _page(request, panel, viewer, session, deposit_id, typed=form, wrong=wrong)
     return with_toast(see_other(f"{PATH}/{deposit_id}"), Toast(say(request, REJECTED), kind="is-warn"))
 
 
@@ -122,6 +125,7 @@ def _amount(typed: str) -> Decimal | None:
 
 async def _page(
     request: Request,
+    panel: Panel,
     viewer: Viewer,
     session: AsyncSession,
     deposit_id: int,
@@ -151,6 +155,7 @@ async def _page(
         sees_users=viewer.may(Permission.USERS_VIEW),
         sees_methods=viewer.may(Permission.GATEWAYS_VIEW),
         key=random_text(KEY_LENGTH),
+        evidence=await evidence_of(session, panel, line.deposit, settles=settles),
     )
     status = wrong.status if wrong else HTTPStatus.OK
     return page(request, "payments/staff/deposit.html", shown, status=status)

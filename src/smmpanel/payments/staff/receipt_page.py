@@ -20,8 +20,8 @@ from smmpanel.payments.deciding import assign_to_deposit, assign_to_user, dismis
 from smmpanel.payments.models import GatewayEvent, Receipt, ReceiptState
 from smmpanel.payments.queries import DepositLine, candidates_for, receipt_line
 from smmpanel.payments.staff.deposit_list import PATH as LIST_PATH
-from smmpanel.payments.staff.deposit_list import Looking
-from smmpanel.payments.staff.deposit_page import BODY_SHOWN_MAX, Settling
+from smmpanel.payments.staff.deposit_list import Looking, Settling
+from smmpanel.payments.staff.deposit_page import BODY_SHOWN_MAX
 from smmpanel.payments.words import REASON_WORDS, RECEIPT_WORDS, STATE_WORDS
 from smmpanel.web.forms import read_form
 from smmpanel.web.inputs import RowId
