@@ -34,6 +34,7 @@ from smmpanel.orders.returning_coupons import return_coupons_of_canceled
 from smmpanel.orders.settling import OrderFinished
 from smmpanel.payments.bonuses import RuleTerms, add_rule
 from smmpanel.payments.crediting import DepositCredited
+from smmpanel.web.formats import WITHOUT_DECIMALS
 
 if TYPE_CHECKING:
     from smmpanel.entrypoints.demo.story import Story
@@ -98,7 +99,11 @@ class Growth:
             await add_rule(session, rule, actor=staff, now=now)
 
     def _worth(self, dollars: Decimal | int) -> Decimal:
-        return (dollars * self.unit).quantize(Decimal("0.01"))
+        return (dollars * self.unit).quantize(self._step)
+
+    @property
+    def _step(self) -> Decimal:
+        return Decimal(1 if self.panel.currency in WITHOUT_DECIMALS else "0.01")
 
     async def tell(self) -> None:
         """Tell what happened since the last time, as workers would."""
@@ -120,7 +125,7 @@ class Growth:
         viewer = Viewer("user", who.user_id, who.username, Role.CUSTOMER, frozenset(), ip=PLACE)
         async with self.panel.db.transaction() as session:
             gathered = await earnings_of(session, who.user_id, self.panel.currency)
-            wanted = (gathered.amount * PAYOUT_SHARE).quantize(Decimal("0.01"))
+            wanted = (gathered.amount * PAYOUT_SHARE).quantize(self._step)
             if wanted < (await referral_terms(session)).minimum:
                 return None
             return await request_payout(session, viewer, wanted, currency=self.panel.currency, now=self.panel.clock())
