@@ -118,6 +118,8 @@ IDS = {
     "provider_id": "SELECT id FROM providers ORDER BY id LIMIT 1",
     "notification_id": "SELECT min(id) FROM notifications",
     "deposit_id": "SELECT min(id) FROM deposits WHERE user_id = %(user)s",
+    "proof_id": "SELECT min(id) FROM deposit_proofs",
+    "reference": "SELECT reference FROM deposits WHERE user_id = %(user)s ORDER BY id LIMIT 1",
     "receipt_id": "SELECT min(id) FROM payment_receipts WHERE state = 'review'",
     "method_id": "SELECT max(id) FROM payment_methods",
     "batch_id": "SELECT min(id) FROM voucher_batches",

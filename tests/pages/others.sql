@@ -10,7 +10,7 @@ CREATE TEMP TABLE shown AS SELECT id FROM own WHERE place = 1;
 
 UPDATE orders SET kind = 'drip' WHERE id IN (SELECT id FROM own WHERE place BETWEEN 2 AND %(n)s + 1);
 INSERT INTO drip_feeds (order_id, state, runs, runs_started, interval_minutes, quantity_per_run, next_run_at)
-SELECT id, 'finished', 5, 5, 60, quantity / 5, now() FROM orders WHERE kind = 'drip';
+SELECT id, 'completed', 5, 5, 60, quantity / 5, now() FROM orders WHERE kind = 'drip';
 UPDATE orders SET parent_id = (SELECT min(id) FROM orders WHERE kind = 'drip')
  WHERE id IN (SELECT id FROM own WHERE place BETWEEN %(n)s + 2 AND 2 * %(n)s + 1);
 UPDATE orders SET kind = 'subscription', link = 'https://instagram.com/made',
@@ -31,9 +31,11 @@ INSERT INTO users (username, email, password_hash, role, permissions)
 SELECT 'member' || i, 'member' || i || '@example.test', '-', 'staff', '{orders.view}' FROM numbers;
 INSERT INTO referrers (user_id, referrals, credited) VALUES (%(user)s, %(n)s, 1);
 INSERT INTO referrals (referrer_id, referred_id, via, state, signals, mailbox, earned, base, due, credited, created_at)
-SELECT %(user)s, id, 'link', 'flagged', '{same_address,same_device}', email, 10, 5, 0.25, 0.25, now() FROM users WHERE username LIKE 'member%%';
+SELECT %(user)s, id, 'link', 'flagged', '{same_address,same_device}', email, 0, 0, 0, 0, now() FROM users WHERE username LIKE 'member%%';
 INSERT INTO commissions (order_id, referral_id, referrer_id, percent, earned, base, due, credited, changed_at)
 SELECT id, (SELECT min(id) FROM referrals), %(user)s, 5, 1, 1, 0.05, 0.05, now() FROM own WHERE place <= %(n)s;
+UPDATE referrals SET (earned, base, due, credited) = (SELECT sum(earned), sum(base), sum(due), sum(credited) FROM commissions)
+ WHERE id = (SELECT min(referral_id) FROM commissions);
 INSERT INTO payouts (user_id, amount, state, created_at) SELECT referred_id, 1, 'waiting', now() FROM referrals;
 INSERT INTO api_keys (user_id, name, prefix, key_hash, ip_list)
 SELECT %(user)s, 'shop ' || i, 'prefix' || i, '\x00', '{192.0.2.1}' FROM numbers;
@@ -105,3 +107,6 @@ SELECT batch_id, id, %(user)s, 5, now() FROM vouchers;
 INSERT INTO bonus_rules (method_id, threshold, percent, maximum, starts_at)
 SELECT (SELECT max(id) FROM payment_methods), i, 1, 100, now() FROM numbers WHERE i <= 50;
 INSERT INTO coupons (code, percent, max_uses, uses) SELECT 'SPRING' || i, 10, 100, 1 FROM numbers;
+INSERT INTO deposit_claims (deposit_id, payer) SELECT min(id), 'NGUYEN VAN A' FROM deposits WHERE user_id = %(user)s;
+INSERT INTO deposit_proofs (deposit_id, media_type, size, digest, content)
+SELECT (SELECT min(id) FROM deposits WHERE user_id = %(user)s), 'image/jpeg', 4, '\x00', '\xffd8ffd9' FROM numbers WHERE i <= 5;

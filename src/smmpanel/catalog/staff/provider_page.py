@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
 from smmpanel.accounts.access import Permission, Viewer
-from smmpanel.accounts.current import FOR_STAFF
+from smmpanel.accounts.current import FOR_STAFF, staff_with
 from smmpanel.catalog.fx import set_rate
 from smmpanel.catalog.repricing import Scope, reprice
 from smmpanel.catalog.staff.health_chart import HealthChart, health_chart
@@ -178,7 +178,7 @@ async def test(request: Request, panel: CurrentPanel, viewer: Editing, *, asks: 
         return await _page(request, panel, viewer, session, asks=asks, provider_id=provider_id, test=result)
 
 
-@router.post(WAY + "/{provider_id}/fx")
+@router.post(WAY + "/{provider_id}/fx", dependencies=[Depends(staff_with(Permission.SETTINGS_EDIT))])
 async def save_rate(
     request: Request, panel: CurrentPanel, viewer: Editing, session: Session, *, asks: Asks, provider_id: RowId
 ) -> Response:
