@@ -1,6 +1,6 @@
 """The vendors, one module each, found by looking into this folder.
 
-To add one, write `vendors/<name>.py` with a class `<Anything>(Vendor)` that is its only subclass of `Vendor`:
+To add one, write `vendors/<name>.py` with a subclass of `Vendor` (several, for vendors that speak alike):
 
 - `name` (its address is `http://127.0.0.1:8910/<name>`), `title`, `gateway` (the slug of the panel's adapter), `keys` (its
   secrets with known values for the sandbox), `currency`;
