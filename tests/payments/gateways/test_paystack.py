@@ -337,7 +337,7 @@ async def test_a_reference_that_is_used_up_gets_a_number() -> None:
         assert started.external_ref == f"{REFERENCE}-2"
         with pytest.raises(GatewayFailedError):
             await at(vendor.answering(USED)).start(INTENT)
-        assert len(vendor.sent) == 3
+        assert len(vendor.sent) == 9
     again = transaction(reference=f"{REFERENCE}-2")
     assert read({"event": "charge.success", "data": again}).reference == REFERENCE
     assert answered(again, replace(ASKED, external_ref=f"{REFERENCE}-2"))[0].reference == REFERENCE

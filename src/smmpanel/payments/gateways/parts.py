@@ -1,10 +1,11 @@
-"""Parts of gateways' JSON that several of them write alike: objects, lists, moments."""
+"""Parts of gateways' JSON that several of them write alike: objects, lists, moments; and an address for customers without one."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
-from smmpanel.payments.protocol import UnreadableMessageError
+from smmpanel.payments.protocol import Intent, UnreadableMessageError
 
 MOMENT_DIGITS_MAX = 12
 MOMENT_TEXT_MAX = 40
@@ -43,3 +44,9 @@ def unix_moment(value: object) -> datetime | None:
         return datetime.fromtimestamp(int(value), UTC)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def email_of(intent: Intent) -> str:
+    """Return the customer's address for gateways that demand one; without one: an address of the panel's own that is nobody's."""
+    home = urlsplit(intent.return_url).hostname or "example.com"
+    return intent.email or f"{intent.reference.lower()}@{home}"

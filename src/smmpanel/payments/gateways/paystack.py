@@ -7,14 +7,14 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.http import Outgoing
 from smmpanel.kernel.i18n import marked
 from smmpanel.payments.gateways.addresses import address_in, check_address, link_in
 from smmpanel.payments.gateways.calling import call, call_json, refused
-from smmpanel.payments.gateways.parts import object_in
+from smmpanel.payments.gateways.parts import email_of, object_in
 from smmpanel.payments.gateways.paystack_messages import PLACES, number_in, paid_number, read_answer, read_message
 from smmpanel.payments.minor_units import to_minor
 from smmpanel.payments.protocol import (
@@ -38,7 +38,7 @@ API_URL = "https://api.paystack.co"
 PROOF = "x-paystack-signature"
 ENVIRONMENTS = {"sk_live_": "live", "sk_test_": "test"}
 """By the first letters of the key, in the words of its messages."""
-PAGES_MAX = 3
+PAGES_MAX = 9
 """How often a page is asked for whose making was broken off: each needs a reference of its own."""
 ROWS = "50"
 WRONG_KEY = marked("must be a secret key, which begins with sk_live_ or sk_test_")
@@ -170,10 +170,8 @@ class Paystack:
         return Refunded(f"refund:{number}", _REFUND_STATES.get(word, "pending"))
 
     def _page(self, intent: Intent, reference: str) -> dict[str, Any]:
-        home = urlsplit(intent.return_url).hostname or "example.com"
         return {
-            # It must have one, and a receipt goes there; the panel's own addresses nobody.
-            "email": intent.email or f"{intent.reference.lower()}@{home}",
+            "email": email_of(intent),
             "amount": str(to_minor(intent.amount, intent.currency, places=PLACES)),
             "currency": intent.currency,
             "reference": reference,
