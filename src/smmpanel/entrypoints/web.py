@@ -107,6 +107,8 @@ KEEP_ALIVE_SECONDS = 65
 OTHER_ROUTE = "other"
 
 ROUTERS = (
+    # First: gateways send by the dozen, and routes are looked through in order.
+    payment_webhooks.router,
     landing_page.router,
     search_engines.router,
     content_pages.router,
@@ -160,7 +162,6 @@ ROUTERS = (
     referrals.router,
     tiers.router,
     payment.router,
-    payment_webhooks.router,
     vouchers.router,
     staff_orders.router,
     admin_users.router,

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -30,7 +30,12 @@ from smmpanel.payments.taking import DepositReinstated, DepositReturned, share
 async def give_bonuses(panel: Panel, facts: Sequence[DepositCredited]) -> None:
     """Credit the bonus of deposits whose money arrived. Told twice, it is credited once."""
     late = {fact.deposit_id: fact.at for fact in facts if not fact.in_time}
-    for deposit_id in sorted({fact.deposit_id for fact in facts}):
+    deposits = sorted({fact.deposit_id for fact in facts})
+    async with panel.db.transaction() as session:
+        begun = await session.scalar(select(func.min(Deposit.created_at)).where(Deposit.id.in_(deposits)))
+        if begun is None or not await rules_since(session, begun):
+            return
+    for deposit_id in deposits:
         async with panel.db.transaction() as session:
             await give_bonus(session, deposit_id, late_at=late.get(deposit_id), now=panel.clock())
 
