@@ -227,6 +227,10 @@ def test_messages_are_taken_for_a_day(later: timedelta, *, is_taken: bool) -> No
     assert (binance().verify(told(), NOW + later) is not None) == is_taken
 
 
+def test_without_a_secret_nothing_is_verified() -> None:
+    assert binance(secret="").verify(told(), NOW) is None
+
+
 # Words.
 
 
@@ -483,10 +487,28 @@ async def test_orders_are_asked_about(vendor: FakeVendor) -> None:
     vendor.answering((200, order("PAID")))
     answer = await at(vendor).ask(PAYMENT)
     assert vendor.sent[0].path == "/binance/binancepay/openapi/v2/order/query"
-    assert vendor.sent[0].json == {"merchantTradeNo": REFERENCE}
+    assert vendor.sent[0].json == {"prepayId": ORDER}
     check_signature(vendor)
     [by_answer], [by_message] = at(vendor).read_answer(answer, PAYMENT).notices, read(BODY)
     assert replace(by_answer, source="") == replace(by_message, source="")
+
+
+async def test_orders_without_a_known_number_are_asked_about_by_reference(vendor: FakeVendor) -> None:
+    vendor.answering((200, order("PAID")))
+    await at(vendor).ask(replace(PAYMENT, external_ref=None))
+    assert vendor.sent[0].json == {"merchantTradeNo": REFERENCE}
+
+
+async def test_a_reference_that_is_used_up_is_followed_by_a_number(vendor: FakeVendor) -> None:
+    used = 400, {"status": "FAIL", "code": "400201", "errorMessage": "merchantTradeNo is invalid or duplicated"}
+    vendor.answering(used, used, success(MADE))
+    assert (await at(vendor).start(intent())).external_ref == ORDER
+    names = [sent.json["merchantTradeNo"] for sent in vendor.sent]
+    assert names == [REFERENCE, f"{REFERENCE}r2", f"{REFERENCE}r3"]
+    assert all(name.isalnum() for name in names)
+    # Whichever of them is paid, it is for this deposit.
+    assert read(event(merchantTradeNo=names[-1]))[0].reference == REFERENCE
+    assert at(vendor).read_answer(order("PAID", merchantTradeNo=names[-1]), PAYMENT).notices[0].status == S.PAID
 
 
 @pytest.mark.parametrize(

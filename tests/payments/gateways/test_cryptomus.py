@@ -395,7 +395,7 @@ async def test_an_invoice_is_made(vendor: FakeVendor) -> None:
         "url_success": "https://panel.test/deposits/return/1",
         "url_callback": "https://panel.test/api/payment/cryptomus/webhook",
         "lifetime": 3600,
-        "is_payment_multiple": True,
+        "is_payment_multiple": False,
     }
 
 

@@ -15,7 +15,16 @@ from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.money import json_number, plain
 from smmpanel.payments.gateways.addresses import address_in, check_address, link_in
-from smmpanel.payments.gateways.binance_pay_messages import UNSURE, fields_in, opened, read_message, read_order
+from smmpanel.payments.gateways.binance_pay_messages import (
+    AGAIN,
+    UNSURE,
+    USED_UP,
+    Envelope,
+    fields_in,
+    opened,
+    read_message,
+    read_order,
+)
 from smmpanel.payments.gateways.binance_pay_signing import (
     STAMP_DIGITS_MAX,
     is_signed_with,
@@ -51,6 +60,7 @@ OLDEST, AHEAD = timedelta(days=1), timedelta(minutes=10)
 """How old a message may be, and how far ahead a clock: generous, since one that is sent again may bear its first time and
 credits nothing twice."""
 REASON_MAX = 256
+ORDERS_MAX = 5
 API_KEY = re.compile(r"[!-~]{1,128}")
 REQUEST_ID = re.compile(r"[A-Za-z0-9]{1,32}")
 WRONG_KEY = marked("must be the key as Binance shows it, without spaces")
@@ -116,22 +126,19 @@ class BinancePay:
         return self._account.secrets_named("secret")
 
     async def start(self, intent: Intent) -> Started:
-        """Make an order; customers pay it at Binance, or by scanning its code."""
-        ends = min(intent.expires_at, intent.now + ORDER_LASTS)
-        order = {
-            "env": {"terminalType": "WEB"},
-            "merchantTradeNo": intent.reference,
-            "orderAmount": plain(intent.amount),
-            "currency": intent.currency,
-            "description": intent.description or _GOODS["goodsName"],
-            "goodsDetails": [_GOODS],
-            "orderExpireTime": milliseconds(ends),
-        }
-        ways = {"returnUrl": intent.return_url, "cancelUrl": intent.return_url, "webhookUrl": intent.notify_url}
-        order |= {name: address for name, address in ways.items() if address}
-        answer = await self._send("/binancepay/openapi/v3/order", order, intent.now)
+        """Make an order; customers pay it at Binance, or by scanning its code.
+
+        A reference that was used up by a try that was broken off is followed by a number.
+        """
+        for turn in range(1, ORDERS_MAX + 1):
+            reference = intent.reference if turn == 1 else f"{intent.reference}{AGAIN}{turn}"
+            _, envelope = await self._called("/binancepay/openapi/v3/order", _order(intent, reference), intent.now)
+            if envelope.is_success or envelope.code != USED_UP:
+                break
+        if not envelope.is_success:
+            raise GatewayFailedError
         try:
-            made = fields_in(opened(answer).data)
+            made = fields_in(envelope.data)
             number, code = number_in(made.get("prepayId")), text_in(made.get("qrContent"))
         except UnreadableMessageError:
             raise GatewayFailedError from None
@@ -142,7 +149,7 @@ class BinancePay:
         """Return `rsa` for a message that was signed with a key of Binance's, not long ago."""
         stamp = message.header("binancepay-timestamp")
         key = public_key(self._account.public_keys.get(self.key_named(message), ""))
-        if key is None or not stamp.isdigit() or len(stamp) > STAMP_DIGITS_MAX:
+        if not self._secrets or key is None or not stamp.isdigit() or len(stamp) > STAMP_DIGITS_MAX:
             return None
         if not milliseconds(now - OLDEST) <= int(stamp) <= milliseconds(now + AHEAD):
             return None
@@ -155,9 +162,8 @@ class BinancePay:
 
     async def ask(self, payment: Asked) -> bytes:
         """Ask how an order stands."""
-        return await self._send(
-            "/binancepay/openapi/v2/order/query", {"merchantTradeNo": payment.reference}, payment.now
-        )
+        order = {"prepayId": payment.external_ref} if payment.external_ref else {"merchantTradeNo": payment.reference}
+        return await self._send("/binancepay/openapi/v2/order/query", order, payment.now)
 
     def read_answer(self, answer: bytes, payment: Asked) -> Reading:
         """Understand how an order stands."""
@@ -196,6 +202,14 @@ class BinancePay:
 
     async def _send(self, path: str, asked: Mapping[str, Any], now: datetime, *, acts: bool = False) -> bytes:
         """Return an answer that means success."""
+        answer, envelope = await self._called(path, asked, now, acts=acts)
+        if envelope.is_success:
+            return answer
+        raise GatewayUnknownError if acts and envelope.code in UNSURE else GatewayFailedError
+
+    async def _called(
+        self, path: str, asked: Mapping[str, Any], now: datetime, *, acts: bool = False
+    ) -> tuple[bytes, Envelope]:
         if not self._secrets:
             raise GatewayFailedError
         body = json.dumps(asked, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
@@ -204,6 +218,7 @@ class BinancePay:
             "POST",
             address_in(self._account, "base_url", ADDRESS) + path,
             secrets=self._secrets,
+            also=(400,),
             acts=acts,
             content=body,
             headers=self._signed(body, now),
@@ -212,10 +227,9 @@ class BinancePay:
             envelope = opened(answer.body)
         except UnreadableMessageError:
             raise (GatewayUnknownError if acts else GatewayFailedError) from None
-        if envelope.is_success:
-            return answer.body
-        log.warning("gateway_refused", gateway=self.slug, code=envelope.code[:SAID_MAX])
-        raise GatewayUnknownError if acts and envelope.code in UNSURE else GatewayFailedError
+        if not envelope.is_success:
+            log.warning("gateway_refused", gateway=self.slug, code=envelope.code[:SAID_MAX])
+        return answer.body, envelope
 
     def _signed(self, body: bytes, now: datetime) -> dict[str, str]:
         stamp, nonce = str(milliseconds(now)), new_nonce()
@@ -226,3 +240,17 @@ class BinancePay:
             "BinancePay-Certificate-SN": self._account.option("api_key"),
             "BinancePay-Signature": request_signature(self._secrets[0], stamp, nonce, body),
         }
+
+
+def _order(intent: Intent, reference: str) -> dict[str, Any]:
+    ways = {"returnUrl": intent.return_url, "cancelUrl": intent.return_url, "webhookUrl": intent.notify_url}
+    return {
+        "env": {"terminalType": "WEB"},
+        "merchantTradeNo": reference,
+        "orderAmount": plain(intent.amount),
+        "currency": intent.currency,
+        "description": intent.description or _GOODS["goodsName"],
+        "goodsDetails": [_GOODS],
+        "orderExpireTime": milliseconds(min(intent.expires_at, intent.now + ORDER_LASTS)),
+        **{name: address for name, address in ways.items() if address},
+    }

@@ -17,6 +17,10 @@ from smmpanel.payments.signing import NUMBER_MAX, amount_in, number_in, read_jso
 SUCCESS, SUCCESS_CODE = "SUCCESS", "000000"
 UNSURE = frozenset({"400000"})
 """Codes of refusals that do not say whether anything was done."""
+USED_UP = "400201"
+"""The code of the refusal of a reference that an order has already."""
+AGAIN = "r"
+"""Between a reference and a number: no reference of ours has a small letter."""
 PAY, PAY_REFUND = "PAY", "PAY_REFUND"
 NOT_OURS = "a message about something else than orders"
 WEBHOOK, ANSWER = "webhook", "query"
@@ -81,7 +85,7 @@ def read_order(answer: bytes, payment: Asked) -> Reading:
     """Understand how an order stands. Raises `UnreadableMessageError`, also for an answer about another order."""
     envelope = opened(answer)
     fields = fields_in(envelope.data)
-    if not envelope.is_success or number_in(fields.get("merchantTradeNo")) != payment.reference:
+    if not envelope.is_success or _reference(fields) != payment.reference:
         raise UnreadableMessageError
     order, word = number_in(fields.get("prepayId") or payment.external_ref), number_in(fields.get("status"))
     told = _notice(order, _amount(fields.get("orderAmount")), fields, source=ANSWER)
@@ -120,10 +124,14 @@ def _notice(order: str, amount: Decimal, fields: Mapping[str, Any], *, source: s
         status=S.PENDING,
         amount=amount,
         currency=number_in(fields.get("currency")),
-        reference=number_in(fields.get("merchantTradeNo")),
+        reference=_reference(fields),
         bank_ref=text_in(fields.get("transactionId"))[:NUMBER_MAX] or None,
         occurred_at=_when(fields.get("transactTime")),
     )
+
+
+def _reference(fields: Mapping[str, Any]) -> str:
+    return number_in(fields.get("merchantTradeNo")).partition(AGAIN)[0]
 
 
 def _amount(value: object) -> Decimal:

@@ -127,9 +127,10 @@ class Cryptomus:
             "url_success": intent.return_url,
             "url_callback": intent.notify_url,
             "lifetime": max(LIFETIME_MIN, min(seconds, LIFETIME_MAX)),
-            "is_payment_multiple": True,
+            # What comes is credited as it is, and nothing waits for a rest that may never come.
+            "is_payment_multiple": False,
         }
-        answer = await self._send("/v1/payment", {name: value for name, value in asked.items() if value})
+        answer = await self._send("/v1/payment", {name: value for name, value in asked.items() if value != ""})
         try:
             made = invoice_in(answer)
             same = (text_in(made.get("order_id")), text_in(made.get("currency")), amount_in(made.get("amount")))
