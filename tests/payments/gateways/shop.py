@@ -167,7 +167,7 @@ class Shop:
             case "redirect":
                 page = await self.http.get(shown["redirect_url"], follow_redirects=True)
             case _:
-                slip = {"memo": shown["content"], "amount": f"{deposit.amount:f}", "account": shown["account_number"]}
+                slip = {"memo": shown["content"], "amount": f"{deposit.amount.normalize():f}", "account": shown["account_number"]}
                 bank = f"{self.sandbox.url}/{self.case.at_vendor}/bank"
                 page = await self.http.post(bank, data=slip, follow_redirects=True)
         assert page.status_code == 200, page.text
