@@ -354,6 +354,9 @@ async def test_a_reference_that_flutterwave_does_not_know_is_an_answer() -> None
             ours = at(vendor.answering((status, said)))
             reading = ours.read_answer(await ours.ask(ASKED), ASKED)
             assert (list(reading.notices), reading.note) == ([], "no such transaction yet")
+            late = replace(ASKED, now=NOW + timedelta(hours=1))
+            [over] = ours.read_answer(await ours.ask(late), late).notices
+            assert (over.status, over.reference) == (GatewayStatus.EXPIRED, REFERENCE)
 
 
 @pytest.mark.parametrize(

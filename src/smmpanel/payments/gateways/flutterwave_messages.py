@@ -63,7 +63,8 @@ def read_answer(answer: bytes, payment: Asked) -> Reading:
     fields, key = read_json(answer), f"asked:{payment.reference}"
     verified = object_in(fields.get("verified"))
     if verified.get("status") != SUCCESS:
-        return Reading(key, note=NOT_FOUND)
+        is_over = payment.expires_at is not None and payment.now >= payment.expires_at
+        return Reading(key, [_never_paid(payment)] if is_over else [], note=NOT_FOUND)
     charge = charge_notice(object_in(verified.get("data")))
     if charge.reference != payment.reference:
         raise UnreadableMessageError  # the answer to somebody else's question
@@ -114,6 +115,18 @@ def _hint(data: Fields) -> Notice:
         reference=text_in(reference) or None,
         return_id=f"told:{number_in(data.get('id'))}",
         unproved=True,
+    )
+
+
+def _never_paid(payment: Asked) -> Notice:
+    # There is no charge before somebody has tried to pay, so nothing else will say that nobody did.
+    return Notice(
+        external_id=f"reference:{payment.reference}",
+        source=SOURCE,
+        status=GatewayStatus.EXPIRED,
+        amount=payment.amount,
+        currency=payment.currency,
+        reference=payment.reference,
     )
 
 
