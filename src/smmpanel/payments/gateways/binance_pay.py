@@ -92,7 +92,7 @@ class BinancePay:
             "base_url",
             marked("Another address of the gateway"),
             required=False,
-            hint=marked("Empty: Binance’s own. It has none for tests."),
+            hint=marked("Empty: Binance's own. It has none for tests."),
             default=ADDRESS,
         ),
     )
