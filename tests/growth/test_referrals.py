@@ -9,12 +9,14 @@ import pytest
 from sqlalchemy import event, select, text
 
 from making import NOW, WATCH, accept, credit, make_provider, make_service, make_user, place, staff
-from smmpanel.accounts.access import Permission
+from smmpanel.accounts.access import OwnAccountError, Permission
 from smmpanel.accounts.models import AuditEntry
 from smmpanel.accounts.referral_codes import code_of
 from smmpanel.accounts.sessions import open_session
 from smmpanel.entrypoints.web import build_app
 from smmpanel.growth.commissions import reckon
+from smmpanel.growth.payouts import approve_payout
+from smmpanel.growth.referral_deciding import refuse_referral
 from smmpanel.growth.referral_models import Payout, Referral
 from smmpanel.growth.referral_presets import PresetReferrals, take_referrals
 from smmpanel.growth.referral_telling import tell_of_commissions
@@ -281,6 +283,23 @@ async def test_a_refused_payout_stays_with_its_owner_and_needs_a_reason(panel, v
     assert told.fields["reason"] == "wait a week"
     assert "wait a week" in (await browser.get("/affiliates", params={"show": "payouts"})).text
     await boss.client.aclose()
+
+
+async def test_staff_decide_nothing_about_their_own_commission(panel, lan):
+    await brought(panel, lan, "quentinz")
+    own = staff(lan[0], Permission.REFERRALS_EDIT, Permission.REFERRALS_PAY)
+    async with panel.db.transaction() as session:
+        session.add(Payout(user_id=lan[0], amount=Decimal(1), state="waiting", created_at=NOW))
+    async with panel.db.transaction() as session:
+        referral, payout = await session.scalar(select(Referral.id)), await session.scalar(select(Payout.id))
+        for deed in (
+            set_own_percent(session, own, lan[0], Decimal(100)),
+            refuse_referral(session, own, referral, note="x", currency="USD", now=NOW),
+            approve_payout(session, own, payout, currency="USD", now=NOW),
+        ):
+            with pytest.raises(OwnAccountError):
+                await deed
+        assert (await session.scalars(select(AuditEntry))).all() == []
 
 
 async def test_staff_change_the_terms_on_the_record(panel):

@@ -159,6 +159,7 @@ class Walk:
                 self.wrong.append(f"{case} takes a form of another site: {foreign.status_code}")
             if written := self.house.written():
                 self.wrong.append(f"{case} is refused to everybody so far, but writes: {sorted(written)}")
+                await self.house.sign_everybody_in()
             for caller in may:
                 [held] = case.held_by(caller)
                 self.allow(held)

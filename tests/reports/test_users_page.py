@@ -211,16 +211,24 @@ async def test_money_is_booked_once_however_often_the_form_is_sent(admin, db, ma
     assert "a gift" in shown.text
 
 
-async def test_staff_are_offered_no_form_for_their_own_balance_and_cannot_send_one(panel, db, mai):
-    clerk = await sign_in(panel, role=Role.STAFF, permissions=["users.view", "users.balance"])
+async def test_staff_give_themselves_neither_money_nor_prices(panel, db, mai):
+    held = ["users.view", "users.balance", "users.edit", "referrals.view", "referrals.edit"]
+    clerk = await sign_in(panel, role=Role.STAFF, permissions=held)
     async with db.transaction() as session:
         own = await session.scalar(select(User.id).where(User.role == Role.STAFF))
+        service = await make_service(session, mode="manual", rate="2")
 
-    key = key_in((await clerk.get(f"{WAY}/{mai}")).text)
-    assert f"{WAY}/{own}/balance" not in (await clerk.get(f"{WAY}/{own}")).text
-    sent = await clerk.post(f"{WAY}/{own}/balance", {"amount": "2", "reason": "a gift", "key": key})
+    theirs, shown = (await clerk.get(f"{WAY}/{mai}")).text, (await clerk.get(f"{WAY}/{own}")).text
+    for deed, form in {
+        "balance": {"amount": "2", "reason": "a gift", "key": key_in(theirs)},
+        "discount": {"percent": "100"},
+        "rates": {"service_id": service, "rate": "0"},
+        "commission": {"percent": "100"},
+    }.items():
+        assert (f"{WAY}/{mai}/{deed}" in theirs, f"{WAY}/{own}/{deed}" in shown) == (True, False), deed
+        sent = await clerk.post(f"{WAY}/{own}/{deed}", form)
+        assert (sent.status_code, "Somebody else has to" in sent.text) == (403, True), deed
 
-    assert (sent.status_code, "Somebody else has to change" in sent.text) == (403, True)
     assert (await balance(db, own), await trail(db, own)) == (0, [])
     await clerk.client.aclose()
 

@@ -75,6 +75,12 @@ class NotWhileActingError(ForbiddenError):
     code, message = "not_while_acting", "This cannot be done while you are signed in as somebody else."
 
 
+class OwnAccountError(ForbiddenError):
+    """Staff decide nothing about their own money and prices."""
+
+    code, message = "own_account", "Somebody else has to decide this about your own account."
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Whoever asks for something to be done: a user, the command line, or the panel itself."""
@@ -127,6 +133,15 @@ class Actor:
             raise ForbiddenError
         if role is Role.STAFF:
             self.require(Permission.STAFF_EDIT)
+
+    def is_own(self, user_id: int) -> bool:
+        """Whether an account is that of whoever acts. Not of the master admin: the panel is theirs, whatever they give themselves."""
+        return self.role is not Role.MASTER_ADMIN and user_id in {self.user_id, self.acted_by}
+
+    def require_other(self, user_id: int) -> None:
+        """Raise `OwnAccountError` unless it is somebody else's account."""
+        if self.is_own(user_id):
+            raise OwnAccountError
 
     def require_to_act_as(self, role: Role, permissions: Iterable[Permission]) -> None:
         """Raise `ForbiddenError` unless an account of this kind may be signed in to: only one that may do nothing more.

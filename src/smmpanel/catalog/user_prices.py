@@ -30,6 +30,7 @@ DISCOUNT_FROM = (
 async def set_discount(session: AsyncSession, user_id: int, percent: Decimal, *, actor: Actor) -> None:
     """Give a user a discount on all list rates in place of the one before; zero takes it away."""
     actor.require(Permission.USERS_EDIT)
+    actor.require_other(user_id)
     if not (percent.is_finite() and 0 <= percent <= PERCENT_MAX):
         raise InvalidInputError(field="percent", reason=marked("must be between 0 and 100"))
     percent = percent.quantize(PERCENT_STEP)
@@ -58,6 +59,7 @@ async def set_custom_rate(session: AsyncSession, user_id: int, service_id: int, 
     It is never charged below cost unless the service allows that.
     """
     actor.require(Permission.USERS_EDIT)
+    actor.require_other(user_id)
     if not (rate.is_finite() and 0 <= rate < LIMIT):
         raise InvalidInputError(field="rate", reason=marked("must be a number of reasonable size, and not negative"))
     rate = round_up(rate)

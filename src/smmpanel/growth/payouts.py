@@ -114,10 +114,11 @@ async def _known(session: AsyncSession, user_id: int, key: str) -> Payout | None
 async def approve_payout(session: AsyncSession, actor: Actor, payout_id: int, *, currency: str, now: datetime) -> None:
     """Move a payout into its owner's wallet, and tell them.
 
-    Raises `PayoutDecidedError`, or `EarningsTooLowError` if commission was taken back since it was asked for.
+    Raises `OwnAccountError`, `PayoutDecidedError`, or `EarningsTooLowError` if commission was taken back since it was asked for.
     """
     actor.require(Permission.REFERRALS_PAY)
     payout = await _waiting(session, payout_id)
+    actor.require_other(payout.user_id)
     await _pay(session, payout, currency=currency, now=now)
     payout.decided_by = actor.user_id
     await _audit(session, actor, payout, currency)

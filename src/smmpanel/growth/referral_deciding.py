@@ -59,6 +59,7 @@ async def _decide(
     if not referrals:
         raise ReferralNotFoundError
     [referral] = referrals
+    actor.require_other(referral.referrer_id)
     if referral.state == state:
         return False
     referrer = (await lock_referrers(session, referrals))[referral.referrer_id]

@@ -88,9 +88,10 @@ async def percents_of(session: AsyncSession, user_ids: Iterable[int]) -> dict[in
 async def set_own_percent(session: AsyncSession, actor: Actor, user_id: int, percent: Decimal | None) -> bool:
     """Give a user a rate of their own, or with `None` the panel's again; `False` if it was so already.
 
-    Raises `InvalidInputError` or `UserNotFoundError`.
+    Raises `OwnAccountError`, `InvalidInputError` or `UserNotFoundError`.
     """
     actor.require(Permission.REFERRALS_EDIT)
+    actor.require_other(user_id)
     if percent is not None:
         check_percent(percent)
     await locked_user(session, user_id)

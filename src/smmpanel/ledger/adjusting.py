@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.audit import audit
 from smmpanel.accounts.finding import locked_user
-from smmpanel.accounts.states import Role
 from smmpanel.kernel.errors import ForbiddenError, InvalidInputError
 from smmpanel.kernel.facts import Fact, record
 from smmpanel.kernel.i18n import marked
@@ -69,12 +68,7 @@ class BalanceAdjusted(Fact):
 
 def may_adjust(actor: Actor, user_id: int) -> bool:
     """Whether somebody may book on this wallet by hand: staff never on their own."""
-    return actor.may(Permission.USERS_BALANCE) and not _is_own(actor, user_id)
-
-
-def _is_own(actor: Actor, user_id: int) -> bool:
-    # The master admin is the business: what they move is theirs either way, and on the record.
-    return actor.role is not Role.MASTER_ADMIN and user_id in {actor.user_id, actor.acted_by}
+    return actor.may(Permission.USERS_BALANCE) and not actor.is_own(user_id)
 
 
 async def adjust_balance(
@@ -133,7 +127,7 @@ async def adjust_by_staff(
     Raises `OwnBalanceError`, `UserNotFoundError`, or what `adjust_balance` raises.
     """
     actor.require(Permission.USERS_BALANCE)
-    if _is_own(actor, user_id):
+    if actor.is_own(user_id):
         raise OwnBalanceError
     user = await locked_user(session, user_id)
     is_done = await adjust_balance(session, user.id, amount, reason=reason, key=key, kind=kind)
