@@ -14,6 +14,7 @@ from smmpanel.entrypoints.commands import (
     orders,
     processes,
     providers,
+    sandboxes,
     tiers,
 )
 from smmpanel.entrypoints.endings import EXIT_CODES
@@ -50,7 +51,7 @@ app = typer.Typer(
     help=f"A self-hosted panel for social-media services.\n\nSettings come from the environment: SMMPANEL_HOME, "
     f"SMMPANEL_PORT, DATABASE_URL and so on.\n\n{EXIT_CODES}",
 )
-for module in (processes, accounts, providers, catalogue, orders, tiers, books, backups, checks):
+for module in (processes, accounts, providers, catalogue, orders, tiers, books, backups, sandboxes, checks):
     module.register(app)
 
 

@@ -1,4 +1,4 @@
-"""Commands that write the panel into one encrypted file and bring it back, and the fake provider for try-outs."""
+"""Commands that write the panel into one encrypted file and bring it back."""
 
 import os
 import sys
@@ -14,14 +14,11 @@ from smmpanel.entrypoints.endings import CommandError, ExitCode
 
 PASSPHRASE_VARIABLE = "SMMPANEL_BACKUP_PASSPHRASE"  # noqa: S105 - where it is found, not what it is
 
-sandbox_app = typer.Typer(no_args_is_help=True, help="Fakes to try the panel with.")
-
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command("backup")(backup)
     app.command("restore")(restore)
-    app.add_typer(sandbox_app, name="sandbox")
 
 
 def backup(file: Annotated[Path, typer.Argument(help="A new file.")], *, as_json: AsJson = False) -> None:
@@ -100,55 +97,3 @@ def _passphrase(*, confirm: bool) -> str:
         raise CommandError(ExitCode.USAGE, f"set {PASSPHRASE_VARIABLE}")
     typed: str = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm)
     return typed
-
-
-@sandbox_app.command("provider")
-def sandbox_provider(
-    *,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = 8900,
-    services: Annotated[int, typer.Option(min=0, help="Size of the catalogue.")] = 500,
-    latency: Annotated[int, typer.Option(min=0, help="Milliseconds until it answers.")] = 0,
-    seed: Annotated[int, typer.Option(help="The same seed makes the same catalogue.")] = 1,
-    key: Annotated[str, typer.Option(help="The API key that it accepts.")] = "sandbox-key",
-    balance: Annotated[str, typer.Option(help="Our balance there.")] = "1000",
-    currency: Annotated[str, typer.Option(help="Of prices and balance.")] = "USD",
-    finish_after: Annotated[float, typer.Option(min=0, help="Seconds until orders are done; 0: never.")] = 240.0,
-    speed: Annotated[float, typer.Option(min=0, help="Seconds that pass for it in one of ours.")] = 1.0,
-    rate_limit: Annotated[int, typer.Option(min=0, help="Requests per minute; 0: no limit.")] = 0,
-    partial_share: Annotated[float, typer.Option(min=0, max=1, help="Share of orders that end Partial.")] = 0.0,
-    cancel_share: Annotated[float, typer.Option(min=0, max=1, help="Share of orders that end Canceled.")] = 0.0,
-) -> None:
-    """Run a fake provider that speaks API v2, to try the panel with. It keeps all it knows in memory."""
-    from smmpanel.kernel.money import parse_amount, plain
-    from smmpanel.sandbox.provider_server import announce, run_provider
-
-    def tell(url: str) -> None:
-        announce(url)
-        if sys.stdout.isatty():
-            address = url.partition("//")[2]
-            typer.echo(
-                f"\nConnect it, with SMMPANEL_OUTGOING_ALLOW={address} set for all of the panel's processes:\n\n"
-                f"    smmpanel provider add sandbox --url {url}/api/v2 --key {key} --currency {currency}\n"
-                "    smmpanel sync-services --provider sandbox --import all\n"
-            )
-
-    try:
-        run_provider(
-            host=host,
-            port=port,
-            services=services,
-            latency_ms=latency,
-            seed=seed,
-            key=key,
-            balance=plain(parse_amount(balance, field="balance")),
-            currency=currency,
-            finish_after=finish_after,
-            speed=speed,
-            rate_limit=rate_limit,
-            partial_share=partial_share,
-            cancel_share=cancel_share,
-            on_ready=tell,
-        )
-    except ValueError as wrong:
-        raise CommandError(ExitCode.USAGE, str(wrong)) from None

@@ -16,6 +16,8 @@ WRONG_HOLDER = marked("must be 1 to 60 characters")
 WRONG_BANK = marked("must be a bank of the list, or a name")
 WRONG_PREFIX = marked("must be 2 to 10 capital letters and digits, a letter first")
 WRONG_MARKER = marked("must be up to 12 capital letters and digits")
+INSTRUCTIONS_MAX = 2000
+LONG_INSTRUCTIONS = marked("must be up to 2,000 characters")
 LONG_MEMO = marked("makes the text of the transfer longer than 25 characters")
 
 BANK = Setting(
@@ -40,7 +42,8 @@ MEMO_MARKER = Setting(
     required=False,
     hint=marked("VietinBank wants SEVQR, virtual accounts want TKP and their code."),
 )
-BANK_SETTINGS = (BANK, BANK_NAME, ACCOUNT, HOLDER, MEMO_PREFIX, MEMO_MARKER)
+INSTRUCTIONS = Setting("instructions", marked("What else customers should know"), "lines", required=False)
+BANK_SETTINGS = (BANK, BANK_NAME, ACCOUNT, HOLDER, MEMO_PREFIX, MEMO_MARKER, INSTRUCTIONS)
 
 
 def check_bank_details(account: Account) -> None:
@@ -57,6 +60,7 @@ def check_bank_details(account: Account) -> None:
         "account_name": "" if 0 < len(account.option("account_name")) <= NAME_MAX else WRONG_HOLDER,
         "memo_prefix": "" if PREFIX.fullmatch(prefix) else WRONG_PREFIX,
         "memo_marker": WRONG_MARKER if not MARKER.fullmatch(marker) else LONG_MEMO if length > MEMO_MAX else "",
+        "instructions": LONG_INSTRUCTIONS if len(account.option("instructions")) > INSTRUCTIONS_MAX else "",
     }
     for field, reason in wrong.items():
         if reason:
@@ -73,6 +77,7 @@ def transfer_to(account: Account, intent: Intent) -> Started:
             "account_number": account.option("account_number"),
             "account_name": account.option("account_name"),
             "content": intent.memo or "",
+            "instructions": account.option("instructions"),
         }
     )
 

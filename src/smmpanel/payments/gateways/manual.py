@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import ClassVar
 
-from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.http import Outgoing
 from smmpanel.kernel.i18n import marked
 from smmpanel.payments.gateways.bank_details import BANK_SETTINGS, check_bank_details, transfer_to
@@ -18,9 +17,6 @@ from smmpanel.payments.protocol import (
     UnreadableMessageError,
 )
 
-INSTRUCTIONS_MAX = 2000
-LONG = marked("must be up to 2,000 characters")
-
 
 class ManualTransfer:
     """Tells customers where to transfer to; a person says what has arrived."""
@@ -31,10 +27,7 @@ class ManualTransfer:
     uses_memo: ClassVar[bool] = True
     approved_by_staff: ClassVar[bool] = True
     expires_minutes: ClassVar[int] = 7 * 24 * 60
-    settings: ClassVar[tuple[Setting, ...]] = (
-        *BANK_SETTINGS,
-        Setting("instructions", marked("What else customers should know"), "lines", required=False),
-    )
+    settings: ClassVar[tuple[Setting, ...]] = BANK_SETTINGS
     kept_headers: ClassVar[tuple[str, ...]] = ()
     reply: ClassVar[Reply] = Reply({"success": True})
 
@@ -45,8 +38,6 @@ class ManualTransfer:
     def check(self) -> None:
         """Raise `InvalidInputError` unless customers can transfer to this account."""
         check_bank_details(self._account)
-        if len(self._account.option("instructions")) > INSTRUCTIONS_MAX:
-            raise InvalidInputError(field="instructions", reason=LONG)
 
     @property
     def accounts(self) -> frozenset[str]:
@@ -55,8 +46,7 @@ class ManualTransfer:
 
     async def start(self, intent: Intent) -> Started:
         """Say where to transfer to."""
-        told = transfer_to(self._account, intent)
-        return Started({**told.shown, "instructions": self._account.option("instructions")})
+        return transfer_to(self._account, intent)
 
     def verify(self, _message: Message, _now: datetime) -> str | None:
         """Nobody sends messages about it, so none is ever proved."""
