@@ -13,6 +13,7 @@ from smmpanel.kernel.live import tell
 from smmpanel.ledger import AccountKind, Reason, Transfer, lock_users, panel_account, post
 from smmpanel.payments.fees import fee_on, in_wallet
 from smmpanel.payments.models import Deposit, Receipt, ReceiptState
+from smmpanel.payments.receipt_rows import insert_receipts
 from smmpanel.payments.states import DepositState, advanced
 
 LIVE_NAME = "deposits"
@@ -43,7 +44,10 @@ class DepositCredited(Fact):
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """A receipt to put into the wallet of its deposit's owner. The deposit is locked; the receipt is not credited yet."""
+    """A receipt to put into the wallet of its deposit's owner. The deposit is locked; the receipt is not credited yet.
+
+    A receipt that is not in the session is new, and inserted with all others of its kind.
+    """
 
     deposit: Deposit
     receipt: Receipt
@@ -64,6 +68,7 @@ async def credit_receipts(session: AsyncSession, due: Sequence[Credit], *, now: 
     The ledger's key is made of the money's own number, so whatever goes wrong above it is there once.
     """
     gained = [_gain(one, now) for one in due]
+    await insert_receipts(session, [one.receipt for one in due if one.receipt not in session])
     await session.flush()
     await _post(session, due, gained)
     facts = [_fact(one, gross, fee, now) for one, (gross, fee) in zip(due, gained, strict=True)]

@@ -31,6 +31,7 @@ from smmpanel.payments.public_keys import knowing_keys
 BODY_MAX_BYTES = 64 * 1024
 HEADER_KEPT_MAX = 200
 TOGETHER_MAX = 64
+PAUSE_SECONDS = 0.002
 WEBHOOK = "webhook"
 REFUSED, DIFFERS = "payment_message_refused", "payment_message_differs"
 
@@ -82,7 +83,9 @@ class Door:
         async def take(incoming: Sequence[Incoming]) -> Sequence[Answer]:
             return await receive_together(panel, incoming)
 
-        self._taking: Gatherer[Incoming, Reply] = Gatherer(take, at_once=2, most=TOGETHER_MAX)
+        self._taking: Gatherer[Incoming, Reply] = Gatherer(
+            take, at_once=1, most=TOGETHER_MAX, pause_seconds=PAUSE_SECONDS
+        )
 
     async def take(self, incoming: Incoming) -> Reply:
         """Take a message in: see `receive`."""

@@ -8,9 +8,10 @@ numbers: messages, deposits, what looks alike, wallets.
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import null, select, text, tuple_, union
+from sqlalchemy import null, select, text, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smmpanel.kernel.arrays import any_of, any_of_ids
 from smmpanel.kernel.panel import Panel
 from smmpanel.payments.asking import POLL
 from smmpanel.payments.crediting import Credit, credit_receipts
@@ -80,7 +81,6 @@ async def settle_plain(session: AsyncSession, panel: Panel, events: Sequence[Gat
             continue
         receipt = receipt_of(event, one.notice, now)
         receipt.reason, receipt.deposit_id = reason, deposit.id
-        session.add(receipt)
         due.append(Credit(deposit, receipt, deposit.rate, in_time=True))
         event.deposit_id, event.outcome = deposit.id, EventOutcome.SETTLED.value
         event.note, event.processed_at = reason, now
@@ -118,7 +118,7 @@ async def _naming_one(session: AsyncSession, till: _Till, events: Iterable[Gatew
     flat = [name for some in names for name in some]
     row = Deposit
     # One look for each index. A reference is longer than a code, so neither is mistaken for the other.
-    looks = [select(row.id, name).where(name.in_(flat)) for name in (row.reference, row.memo_code)]
+    looks = [select(row.id, name).where(name == any_of(flat)) for name in (row.reference, row.memo_code)]
     ids = {name: deposit_id for deposit_id, name in await session.execute(union(*looks))} if flat else {}
     told = []
     for (event, notice), some in zip(money, names, strict=True):
@@ -140,7 +140,7 @@ def _alone(told: Iterable[_Told]) -> list[_Told]:
 
 
 async def _locked(session: AsyncSession, ids: Iterable[int]) -> dict[int, Deposit]:
-    wanted = select(Deposit).where(Deposit.id.in_(ids)).order_by(Deposit.id).with_for_update(key_share=True)
+    wanted = select(Deposit).where(Deposit.id == any_of_ids(ids)).order_by(Deposit.id).with_for_update(key_share=True)
     found = await session.scalars(wanted.execution_options(populate_existing=True))
     return {deposit.id: deposit for deposit in found}
 
@@ -150,23 +150,26 @@ async def _known_names(session: AsyncSession, told: Sequence[_Told]) -> set[Hash
     row, back = Receipt, PaymentReturn
     columns = (row.gateway, row.external_id, row.natural_key, row.bank_ref, row.deposit_id, row.source)
     notices = [one.notice for one in told]
-    money = [(one.event.gateway, one.notice.external_id) for one in told]
-    banks = [(one.event.gateway, one.notice.bank_ref) for one in told if one.notice.bank_ref]
+    gateway = any_of(sorted({one.event.gateway for one in told}))
+    money = any_of([notice.external_id for notice in notices])
     looks = [
-        select(*columns).where(tuple_(row.gateway, row.external_id).in_(money)),
-        select(*columns).where(row.natural_key.in_([one.natural_key for one in notices if one.natural_key])),
-        select(*columns).where(tuple_(row.gateway, row.bank_ref).in_(banks)),
-        select(*columns).where(row.deposit_id.in_([one.deposit_id for one in told]), row.source == STAFF),
+        select(*columns).where(row.gateway == gateway, row.external_id == money),
+        select(*columns).where(row.natural_key == any_of([one.natural_key for one in notices if one.natural_key])),
+        select(*columns).where(
+            row.gateway == gateway, row.bank_ref == any_of([one.bank_ref for one in notices if one.bank_ref])
+        ),
+        select(*columns).where(row.deposit_id == any_of_ids(one.deposit_id for one in told), row.source == STAFF),
         # What went back before it came.
         select(back.gateway, back.external_id, null(), null(), null(), null()).where(
-            tuple_(back.gateway, back.external_id).in_(money),
+            back.gateway == gateway,
+            back.external_id == money,
             back.receipt_id.is_(None),
             back.state == ReturnState.PENDING.value,
         ),
     ]
     known: set[Hashable] = set()
-    for gateway, external_id, natural_key, bank_ref, deposit_id, source in await session.execute(union(*looks)):
-        known |= {("money", gateway, external_id), ("alike", natural_key), ("bank", gateway, bank_ref)}
+    for slug, external_id, natural_key, bank_ref, deposit_id, source in await session.execute(union(*looks)):
+        known |= {("money", slug, external_id), ("alike", natural_key), ("bank", slug, bank_ref)}
         if source == STAFF:
             known.add(("deposit", deposit_id))
     return known
