@@ -4,17 +4,16 @@ from collections.abc import Sequence
 
 import orjson
 from pydantic_core import to_jsonable_python
-from sqlalchemy import text
-from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy import Dialect, make_url, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.payments.models import Receipt
 
-_DIALECT = PGDialect()
+_OF_POSTGRES: Dialect = make_url("postgresql+psycopg://").get_dialect()()
 # Those that the database fills in are left to it.
 _COLUMNS = [column for column in Receipt.__table__.columns if column.name not in {"id", "also"}]
 _NAMES = ", ".join(column.name for column in _COLUMNS)
-_TYPED = ", ".join(f"{column.name} {column.type.compile(_DIALECT)}" for column in _COLUMNS)
+_TYPED = ", ".join(f"{column.name} {column.type.compile(_OF_POSTGRES)}" for column in _COLUMNS)
 _INSERT = text(
     f"INSERT INTO payment_receipts ({_NAMES}) SELECT {_NAMES} FROM json_to_recordset(CAST(:rows AS json)) AS v({_TYPED})"
     " RETURNING id, gateway, external_id"
