@@ -20,6 +20,13 @@ FIELDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "new_sign_in": {"ip": "203.0.113.7", "user_agent": BROWSER},
         "low_balance": {"balance": "41250.5", "below": "50000"},
         "tier_changed": {"promoted": True, "tier": "Gold", "percent": "5"},
+        "deposit": {
+            "kind": "deposit_credited",
+            "href": "/deposits/27",
+            "amount": "500000",
+            "credited": "495000",
+            "currency": "VND",
+        },
     }
 )
 """What a mail of each kind is made from; a new kind that needs something adds it here."""

@@ -35,7 +35,7 @@ async def test_at_first_the_defaults_hold(browser):
     shown = (await browser.get(PATH)).text
 
     panel = {f"panel-{event}" for event in Event}
-    assert ticked(shown) == panel | {"mail-orders", "mail-low_balance"}
+    assert ticked(shown) == panel | {"mail-orders", "mail-deposits", "mail-low_balance"}
     assert "cannot send e-mail yet" in shown
 
 

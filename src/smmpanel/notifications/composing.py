@@ -220,6 +220,26 @@ async def _tier_changed(_session: AsyncSession, panel: Panel, reader: Reader) ->
     )
 
 
+async def _deposit(_session: AsyncSession, panel: Panel, reader: Reader) -> Words:
+    fields = reader.mail.fields
+    told = said(fields["kind"], fields, reader.formats)
+    labels = {"amount": marked("Amount"), "credited": marked("Added to the balance"), "balance": marked("Balance")}
+    sums = [
+        (reader.say(label), reader.formats.exact(Decimal(str(fields[name])), fields.get("currency")))
+        for name, label in labels.items()
+        if name in fields
+    ]
+    reason = [(reader.say(marked("Reason")), str(fields["reason"]))] if fields.get("reason") else []
+    return Words(
+        subject=told.title,
+        preheader=told.text,
+        lead=told.title if reason else told.text or told.title,
+        rows=[*sums, *reason],
+        action=reader.say(marked("See deposit")),
+        url=f"{panel.settings.address}{fields['href']}",
+    )
+
+
 async def _orders_finished(session: AsyncSession, panel: Panel, reader: Reader) -> Words:
     row = Notification
     found = (
@@ -292,4 +312,5 @@ _WRITERS: dict[MailKind, Callable[[AsyncSession, Panel, Reader], Awaitable[Words
     MailKind.ORDERS_FINISHED: _orders_finished,
     MailKind.LOW_BALANCE: _low_balance,
     MailKind.TIER_CHANGED: _tier_changed,
+    MailKind.DEPOSIT: _deposit,
 }

@@ -61,8 +61,8 @@ EVENTS: Mapping[Event, EventTerms] = {
     Event.DEPOSITS: EventTerms(
         marked("Deposits"),
         marked("Money of yours that has arrived, and deposits that were rejected."),
-        Wish(in_panel=True, by_mail=False),
-        has_mail=False,
+        Wish(in_panel=True, by_mail=True),
+        has_mail=True,
     ),
     Event.BALANCE: EventTerms(
         marked("Changes of the balance by us"),

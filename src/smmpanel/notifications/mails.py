@@ -25,9 +25,10 @@ class MailKind(StrEnum):
     ORDERS_FINISHED = "orders_finished"
     LOW_BALANCE = "low_balance"
     TIER_CHANGED = "tier_changed"
+    DEPOSIT = "deposit"
 
 
-NEWS = frozenset({MailKind.ORDERS_FINISHED, MailKind.LOW_BALANCE, MailKind.TIER_CHANGED})
+NEWS = frozenset({MailKind.ORDERS_FINISHED, MailKind.LOW_BALANCE, MailKind.TIER_CHANGED, MailKind.DEPOSIT})
 """Sent to confirmed addresses only. The others are about who owns the account, or confirm the address themselves."""
 
 

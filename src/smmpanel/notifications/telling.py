@@ -21,8 +21,9 @@ _MAILS = {
     Event.LOW_BALANCE: MailKind.LOW_BALANCE,
     Event.SIGN_IN: MailKind.NEW_SIGN_IN,
     Event.TIER: MailKind.TIER_CHANGED,
+    Event.DEPOSITS: MailKind.DEPOSIT,
 }
-"""Events of which each one has a mail of its own."""
+"""Events of which each one has a mail of its own. It is made from the notice's fields, its kind and its page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ async def _mail(session: AsyncSession, fresh: Sequence[tuple[int, Notice]], now:
             firsts[notice.user_id] = min(number, firsts.get(notice.user_id, number))
         elif notice.event in _MAILS:
             key = f"{notice.user_id}:{notice.key}"
-            mails.append(NewMail(key, notice.user_id, _MAILS[notice.event], to_jsonable_python(dict(notice.fields))))
+            told = {**notice.fields, "kind": notice.kind, "href": notice.href}
+            mails.append(NewMail(key, notice.user_id, _MAILS[notice.event], to_jsonable_python(told)))
     await gather_orders(session, firsts, now=now)
     if mails:
         await queue_mails(session, mails, now=now)
