@@ -194,7 +194,8 @@ def _hint(
 
 
 def _refund_hint(fields: Fields) -> Notice:
-    names = ("payment_id", "payment_request_id", "invoice_id")
+    # Of the numbers that it may tell, invoices' is the one that we know them by.
+    names = ("invoice_id", "payment_id", "payment_request_id")
     metadata = fields.get("metadata")
     named = text_in(metadata.get("reference")) if isinstance(metadata, dict) else ""
     return Notice(
@@ -211,7 +212,7 @@ def _refund_hint(fields: Fields) -> Notice:
 
 def _data_of(fields: Fields) -> Fields:
     data = _mapping(fields.get("data"))
-    # Messages about refunds come wrapped twice.
+    # Xendit's pages show messages about refunds wrapped twice; its library reads them wrapped once.
     return _mapping(data["data"]) if isinstance(data.get("data"), dict) else data
 
 

@@ -8,6 +8,8 @@ from smmpanel.sandbox.gateway.payments import Event, EventKind, GivenBack, Money
 
 SESSION, INVOICE = "session", "invoice"
 BUSINESS = "661f87c614802d6c402cd82d"
+WAYS = ("banks", "retail_outlets", "ewallets", "qr_codes", "direct_debits", "paylaters")
+"""Those that invoices list."""
 _SESSION_WORDS = {
     PaymentState.OPEN: "ACTIVE",
     PaymentState.PAID: "COMPLETED",
@@ -98,6 +100,7 @@ def invoice_shape(payment: Payment, link: str, state: PaymentState | None = None
         "user_id": BUSINESS,
         "status": _INVOICE_WORDS[state],
         "merchant_name": "Sandbox",
+        "merchant_profile_picture_url": "https://xnd-merchant-logos.test/sandbox.png",
         "amount": payment.amount,
         "currency": payment.currency if money is None else money.currency,
         "description": payment.description,
@@ -106,6 +109,8 @@ def invoice_shape(payment: Payment, link: str, state: PaymentState | None = None
         "created": _at(payment.created_at),
         "updated": _at(payment.created_at if money is None else money.at),
         "invoice_url": link,
+        "should_send_email": False,
+        **{f"available_{name}": [] for name in WAYS},
         **(paid if state == PaymentState.PAID else {}),
     }
 
@@ -122,6 +127,7 @@ def refund_shape(payment: Payment, given: GivenBack) -> dict[str, Any]:
         "amount": given.amount,
         "payment_method_type": "QR_CODE",
         "channel_code": "QRIS",
+        "country": payment.details["country"] or "ID",
         "currency": payment.currency,
         "status": "SUCCEEDED" if given.status == "done" else "FAILED",
         "reason": asked.get("reason", "REQUESTED_BY_CUSTOMER"),
@@ -142,8 +148,7 @@ def told_shape(event: Event, link: str) -> dict[str, Any] | None:
         return _told_paid(event, payment, money, link)
     if event.kind in {EventKind.REFUNDED, EventKind.REFUND_FAILED} and given is not None:
         name = "refund.succeeded" if event.kind == EventKind.REFUNDED else "refund.failed"
-        # Wrapped twice, as the vendor's own examples are.
-        return _wrapped(event, name, _wrapped(event, name, refund_shape(payment, given)))
+        return _wrapped(event, name, refund_shape(payment, given))
     if event.kind != EventKind.EXPIRED:
         return None
     if product_of(payment) == INVOICE:
