@@ -1,5 +1,7 @@
 """What presets bring, and what the environment makes of it; and what is forgotten after a while."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
@@ -7,7 +9,7 @@ import smmpanel.entrypoints.preset_parts  # noqa: F401 - what the sections of pr
 from payments.conftest import Till
 from smmpanel.kernel.panel import Panel
 from smmpanel.payments.forgetting import forget_old_messages
-from smmpanel.payments.methods import offered_methods
+from smmpanel.payments.methods import gateway_class, offered_methods, secrets_of
 from smmpanel.payments.models import PaymentMethod
 from smmpanel.payments.presets import connect_preset_methods, memo_prefix
 from smmpanel.providers.presets import load_preset, preset_names, take_preset_parts
@@ -28,7 +30,8 @@ async def test_what_a_preset_brings_is_not_offered(panel: Panel, name: str) -> N
         made = (await session.scalars(select(PaymentMethod))).all()
         assert made
         assert {one.currency for one in made} == {preset.currency}
-        assert {one.options["memo_prefix"] for one in made} == {await memo_prefix(session)}
+        with_memos = [one for one in made if gateway_class(panel, one.gateway).uses_memo]
+        assert {one.options["memo_prefix"] for one in with_memos} == {await memo_prefix(session)}
         assert await connect_preset_methods(session, panel, preset.parts["payments"], {}) == []
         assert await offered_methods(session) == []
 
@@ -46,6 +49,35 @@ async def test_the_environment_completes_and_offers_it(till: Till) -> None:
     till.methods["sepay"] = offered.id
     deposit = await till.open()
     assert (deposit.shown["bank_name"], deposit.memo[:8]) == ("Ngân hàng ACB", "HOMEMMO ")
+
+
+KEYS = {
+    "PAYSTACK_SECRET_KEY": "sk_test_paystack_secret",
+    "FLUTTERWAVE_SECRET_KEY": "FLWSECK_TEST-panel-X",
+    "FLUTTERWAVE_SECRET_HASH": "flw_secret_hash",
+    "FLUTTERWAVE_PROOF": "flutterwave-signature",
+    "STRIPE_SECRET_KEY": "sk_test_key_of_the_panel",
+}
+
+
+async def test_keys_in_the_environment_are_enough_for_gateways(panel: Panel) -> None:
+    panel, preset = replace(panel, currency="NGN"), load_preset("tonicstools")
+    async with panel.db.transaction() as session:
+        await take_preset_parts(session, panel, preset)
+        # Stripe's webhook has no secret yet, so nothing that it tells would be believed.
+        assert await connect_preset_methods(session, panel, preset.parts["payments"], KEYS) == [
+            "Paystack",
+            "Flutterwave",
+        ]
+        whole = KEYS | {"STRIPE_WEBHOOK_SECRET": "whsec_test_secret"}
+        await connect_preset_methods(session, panel, preset.parts["payments"], whole)
+        offered = {one.gateway: one for one in await offered_methods(session)}
+        assert set(offered) == {"paystack", "flutterwave", "stripe"}
+        assert offered["flutterwave"].options == {"proof": "flutterwave-signature"}
+        assert secrets_of(panel.vault, offered["stripe"]) == {
+            "secret_key": ("sk_test_key_of_the_panel",),
+            "webhook_secret": ("whsec_test_secret",),
+        }
 
 
 async def test_bodies_of_old_messages_are_forgotten(till: Till) -> None:

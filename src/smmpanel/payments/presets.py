@@ -1,13 +1,14 @@
 """The payment methods that a preset gives a new panel: its section `[payments]`; and those that the environment completes.
 
 What a preset brings is not offered: its bank details are placeholders. Staff put in their own and enable it, or the
-environment does: `SEPAY_SECRET` and `SEPAY_ACCOUNT_NUMBER` for `SEPAY` as `env_prefix`, and the like.
+environment does: `SEPAY_SECRET` and `SEPAY_ACCOUNT_NUMBER` for `SEPAY` as `env_prefix`, `STRIPE_SECRET_KEY` and
+`STRIPE_WEBHOOK_SECRET` for `STRIPE`, and the like for every setting of a gateway.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import select
@@ -27,13 +28,12 @@ from smmpanel.payments.methods import (
 )
 from smmpanel.payments.models import PaymentMethod
 from smmpanel.payments.policies import Policy
+from smmpanel.payments.protocol import Setting
 from smmpanel.providers.presets import EnvName, preset_part
 
 DEFAULT_PREFIX = "PAY"
-FROM_ENVIRONMENT = ("bank", "bank_name", "account_number", "account_name", "memo_prefix", "auth_mode")
-"""Options that the environment can say: `SEPAY_ACCOUNT_NUMBER`."""
-NEEDED = ("secret", "account_number")
-"""What the environment must say for a method to be offered."""
+ACCOUNT_NUMBER = "account_number"
+"""A preset's is a placeholder: money must not go there, so the environment has to say it too."""
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -86,7 +86,7 @@ async def take_payments(session: AsyncSession, panel: Panel, payments: PresetPay
 async def connect_preset_methods(
     session: AsyncSession, panel: Panel, payments: PresetPayments | None, environ: Mapping[str, str]
 ) -> list[str]:
-    """Bring the preset's methods up to date whose secret and account are in the environment, and offer them; returns their names.
+    """Bring the preset's methods up to date whose secrets and account are in the environment, and offer them; returns their names.
 
     Safe at each start: what the environment does not say stays as staff have set it. Raises `InvalidInputError`.
     """
@@ -94,9 +94,9 @@ async def connect_preset_methods(
     for wanted in payments.methods if payments else ():
         if wanted.env_prefix is None:
             continue
-        names = ("secret", *FROM_ENVIRONMENT)
-        given = {name: environ.get(f"{wanted.env_prefix}_{name.upper()}", "").strip() for name in names}
-        if all(given[name] for name in NEEDED):
+        settings = gateway_class(panel, wanted.gateway).settings
+        given = {one.name: environ.get(f"{wanted.env_prefix}_{one.name.upper()}", "").strip() for one in settings}
+        if all(given[name] for name in _needed(settings, wanted)):
             row = PaymentMethod
             found = await session.scalar(select(row).where(row.gateway == wanted.gateway).order_by(row.id).limit(1))
             if found is not None:
@@ -111,12 +111,19 @@ async def memo_prefix(session: AsyncSession) -> str:
 
 
 async def _complete(session: AsyncSession, panel: Panel, method: PaymentMethod, given: Mapping[str, str]) -> None:
-    options: dict[str, Any] = {**method.options, **{name: given[name] for name in FROM_ENVIRONMENT if given[name]}}
-    terms = replace(terms_of(method), options=options)
-    secrets = {"secret": given["secret"]}
+    secret = {one.name for one in gateway_class(panel, method.gateway).settings if one.kind == "secret"}
+    said = {name: value for name, value in given.items() if value and name not in secret}
+    terms = replace(terms_of(method), options={**method.options, **said})
+    secrets = {name: given[name] for name in secret}
     await edit_method(session, panel, method.id, terms, actor=_ACTOR, secrets=secrets)
     if not method.enabled:
         await enable_method(session, panel, method.id, actor=_ACTOR)
+
+
+def _needed(settings: Sequence[Setting], wanted: PresetMethod) -> set[str]:
+    """Return what the environment must say for a method to be offered."""
+    told = {PREFIX, *wanted.options} - {ACCOUNT_NUMBER}
+    return {one.name for one in settings if one.required and not one.default and one.name not in told}
 
 
 def terms_of(method: PaymentMethod) -> MethodTerms:
