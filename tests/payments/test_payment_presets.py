@@ -80,6 +80,24 @@ async def test_keys_in_the_environment_are_enough_for_gateways(panel: Panel) -> 
         }
 
 
+async def test_indonesian_gateways_are_offered_in_the_environment_of_their_keys(panel: Panel) -> None:
+    panel, preset = replace(panel, currency="IDR"), load_preset("webbooster")
+    keys = {
+        "MIDTRANS_SERVER_KEY": "SB-Mid-server-1",
+        "MIDTRANS_ENVIRONMENT": "sandbox",
+        "XENDIT_SECRET_KEY": "xnd_development_1",
+    }
+    async with panel.db.transaction() as session:
+        await take_preset_parts(session, panel, preset)
+        # Without its token nothing that Xendit tells would be believed.
+        [midtrans] = await connect_preset_methods(session, panel, preset.parts["payments"], keys)
+        assert "Midtrans" in midtrans
+        whole = keys | {"XENDIT_CALLBACK_TOKEN": "token", "XENDIT_SURFACE": "invoices"}
+        await connect_preset_methods(session, panel, preset.parts["payments"], whole)
+        offered = {one.gateway: one.options for one in await offered_methods(session)}
+        assert offered == {"midtrans": {"environment": "sandbox"}, "xendit": {"surface": "invoices"}}
+
+
 async def test_bodies_of_old_messages_are_forgotten(till: Till) -> None:
     await till.told((await till.open()).memo)
     await till.told("thanks")
