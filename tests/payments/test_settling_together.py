@@ -12,6 +12,7 @@ from smmpanel.payments.models import GatewayEvent
 from smmpanel.payments.protocol import Message, Reply, UnreadableMessageError
 from smmpanel.payments.receiving import Door, Incoming, MessageRefusedError, MessageTooLargeError
 from smmpanel.payments.settling import settle_event
+from smmpanel.payments.settling_many import settle_plain
 
 
 @dataclass(frozen=True)
@@ -101,3 +102,15 @@ async def test_messages_that_come_together_have_each_its_own_answer(till: Till) 
     assert await till.balance() == 100_000
     first, unreadable = sorted(await till.events(), key=lambda event: event.outcome)
     assert (first.outcome, first.repeats, unreadable.outcome) == ("settled", 2, "unreadable")
+
+
+async def test_plain_messages_are_settled_in_one_transaction(till: Till) -> None:
+    deposits = [await till.open(100_000) for _ in range(5)]
+    for deposit in deposits:
+        await Door(till.panel).take(Incoming("sepay", till.signed(till.transfer(deposit.memo)), None))
+    async with till.panel.db.transaction() as session:
+        events = (await session.scalars(select(GatewayEvent).with_for_update())).all()
+        await settle_plain(session, till.panel, events)
+        assert [event.outcome for event in events] == ["settled"] * 5
+    assert await till.balance() == 500_000
+    assert sorted(one.deposit_id or 0 for one in await till.receipts()) == [deposit.id for deposit in deposits]
