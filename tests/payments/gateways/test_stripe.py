@@ -331,8 +331,9 @@ def test_disputes(word: str, said: str, status: GatewayStatus) -> None:
     )
 
 
-def test_an_inquiry_that_was_closed_took_nothing() -> None:
-    assert read(event("charge.dispute.closed", dispute("warning_closed"))) == []
+@pytest.mark.parametrize("status", ["warning_closed", "charge_refunded"])
+def test_an_inquiry_that_is_over_took_nothing(status: str) -> None:
+    assert read(event("charge.dispute.closed", dispute(status))) == []
 
 
 def test_other_events_do_not_concern_us() -> None:

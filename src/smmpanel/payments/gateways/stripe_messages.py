@@ -33,9 +33,9 @@ PAYMENT_STATES = {
 }
 GIVEN_UP = frozenset({"requires_payment_method", "canceled"})
 """Of a payment intent whose session is complete: the delayed payment failed."""
-INQUIRIES = frozenset({"warning_needs_response", "warning_under_review"})
-"""Disputes in which no money was taken yet."""
-WITHDRAWN = frozenset({"needs_response", "under_review", "lost", "charge_refunded"})
+WITHDRAWN = frozenset({"needs_response", "under_review", "lost"})
+WITHOUT_EFFECT = frozenset({"warning_closed", "charge_refunded"})
+"""Inquiries that came to nothing, or were answered with a refund, of which its charge tells."""
 # As Stripe counts, where it differs from the standard: these three for compatibility with what it did before.
 PLACES = {"ISK": 2, "UGX": 2, "MGA": 0}
 ID_MAX = 255
@@ -109,7 +109,7 @@ def session_notice(session: Fields, status: GatewayStatus, when: datetime | None
 def dispute_notice(dispute: Fields, word: str) -> Notice | None:
     """Return what is told of a dispute, in an event or a list; nothing if no money ever moved."""
     status = text_in(dispute.get("status"))
-    if status == "warning_closed":
+    if status in WITHOUT_EFFECT:
         return None
     if status == "won" or word == "funds_reinstated":
         meaning = GatewayStatus.REINSTATED

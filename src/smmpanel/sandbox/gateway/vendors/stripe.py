@@ -120,7 +120,7 @@ class Stripe(Vendor):
         if payment is None:
             return _refusal("No such checkout.session", status=404, code="resource_missing")
         session = self._session(payment, call)
-        if "expand[]" in call.query and payment.money is not None:
+        if any(name.startswith("expand[") for name in call.query) and payment.money is not None:
             status = {"id": _intent(payment), "object": "payment_intent", "status": "succeeded"}
             session["payment_intent"] = status | {"latest_charge": self._charge(payment, payment.returned)}
         return Answer(session)
