@@ -3,18 +3,21 @@
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.i18n import marked
-from smmpanel.kernel.money import parse_amount
+from smmpanel.kernel.money import parse_amount, plain
 from smmpanel.payments.methods import MethodTerms
 from smmpanel.payments.models import PaymentMethod
 from smmpanel.payments.policies import Policy
-from smmpanel.payments.protocol import Gateway
+from smmpanel.payments.protocol import Gateway, Setting
 
 NEEDED = marked("is needed")
 NOT_WHOLE = marked("must be a whole number")
 WHOLE_DIGITS_MAX = 9
+TEST_WORDS = frozenset({"sandbox", "test"})
+THIS_MACHINE = frozenset({"127.0.0.1", "localhost"})
 
 
 def terms_in(kind: type[Gateway], form: Mapping[str, str]) -> MethodTerms:
@@ -22,11 +25,7 @@ def terms_in(kind: type[Gateway], form: Mapping[str, str]) -> MethodTerms:
     minimum = _amount(form, "minimum")
     if minimum is None:
         raise InvalidInputError(field="minimum", reason=NEEDED)
-    options = {
-        setting.name: _option(setting.kind, form.get(setting.name, ""))
-        for setting in kind.settings
-        if setting.kind != "secret"
-    }
+    options = {setting.name: _option(setting, form) for setting in kind.settings if setting.kind != "secret"}
     return MethodTerms(
         name=form.get("name", ""),
         currency=form.get("currency", "").strip().upper(),
@@ -94,8 +93,25 @@ def new_typed(kind: type[Gateway], *, name: str, currency: str, prefix: str) -> 
     }
 
 
-def _option(kind: str, typed: str) -> str:
-    return typed.replace("\r\n", "\n").strip() if kind == "lines" else " ".join(typed.split())
+def sign_of_tests(kind: type[Gateway], options: Mapping[str, Any]) -> str:
+    """Return what shows that a method is set up for tests: another address than its gateway's own, or its word for tests."""
+    for setting in kind.settings:
+        kept = str(options.get(setting.name) or "")
+        if setting.kind == "choice" and kept in TEST_WORDS:
+            return kept
+        if kept.startswith(("http://", "https://")) and (
+            urlsplit(kept).hostname in THIS_MACHINE or setting.default not in {"", kept}
+        ):
+            return kept
+    return ""
+
+
+def _option(setting: Setting, form: Mapping[str, str]) -> str:
+    typed = form.get(setting.name, "")
+    if setting.kind == "amount":
+        amount = _amount(form, setting.name)
+        return "" if amount is None else plain(amount)
+    return typed.replace("\r\n", "\n").strip() if setting.kind == "lines" else " ".join(typed.split())
 
 
 def _amount(form: Mapping[str, str], name: str) -> Decimal | None:

@@ -31,7 +31,7 @@ from smmpanel.payments.presets import memo_prefix
 from smmpanel.payments.protocol import Gateway, Setting
 from smmpanel.payments.reconciliation_models import Reconciliation
 from smmpanel.payments.reconciling_jobs import has_list, latest_reconciliations
-from smmpanel.payments.staff.method_forms import new_typed, secrets_in, terms_in, typed_of
+from smmpanel.payments.staff.method_forms import new_typed, secrets_in, sign_of_tests, terms_in, typed_of
 from smmpanel.web.formats import SYMBOLS
 from smmpanel.web.forms import read_form
 from smmpanel.web.inputs import CleanText, RowId
@@ -64,6 +64,8 @@ class MethodsPage:
     gateways: Sequence[tuple[str, str]]
     """Names under which adapters are registered, and what they are called."""
     titles: Mapping[str, str]
+    tests: Mapping[int, str]
+    """What shows that a method is set up for tests, by number."""
     may_edit: bool
 
 
@@ -79,6 +81,8 @@ class MethodPage:
     method: PaymentMethod | None
     secrets: Mapping[str, Sequence[str]]
     """The ends of those that are kept, by name."""
+    test_address: str
+    """What shows that it is set up for tests; empty for one that takes real money."""
     webhook: str
     """Where the gateway sends its messages; empty if it sends none."""
     may_edit: bool
@@ -92,7 +96,9 @@ class MethodPage:
 async def show_methods(request: Request, panel: CurrentPanel, viewer: Looking, session: Session) -> Response:
     """Show all payment methods."""
     kinds = [(name, gateway_class(panel, name).title) for name in panel.payment_gateways.names()]
-    shown = MethodsPage(await methods_of(session), kinds, dict(kinds), viewer.may(Permission.GATEWAYS_EDIT))
+    methods = await methods_of(session)
+    tests = {one.id: sign_of_tests(gateway_class(panel, one.gateway), one.options) for one in methods}
+    shown = MethodsPage(methods, kinds, dict(kinds), tests, viewer.may(Permission.GATEWAYS_EDIT))
     return page(request, "payments/staff/methods.html", shown)
 
 
@@ -194,6 +200,7 @@ def _form(
         errors=errors or {},
         method=method,
         secrets={name: [secret[-TAIL:] for secret in secrets] for name, secrets in kept.items()},
+        test_address=sign_of_tests(kind, typed),
         webhook="" if kind.approved_by_staff else f"{site_of(request)}/api/payment/{kind.slug}/webhook",
         may_edit=viewer.may(Permission.GATEWAYS_EDIT),
         comparisons=comparisons,

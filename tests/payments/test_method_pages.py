@@ -1,0 +1,78 @@
+"""Setting payment methods up: a form for every gateway, secrets written only, and what is for tests says so."""
+
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+
+from payments.conftest import Till
+from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.payments.gateways.manual import ManualTransfer
+from smmpanel.payments.protocol import Setting
+from smmpanel.payments.staff.method_forms import new_typed, sign_of_tests, terms_in
+from staff_browser import sign_in
+
+
+async def test_every_gateway_has_a_form_in_every_language(till: Till) -> None:
+    admin = await sign_in(till.panel)
+    for gateway in till.panel.payment_gateways.names():
+        kind = till.panel.payment_gateways.get(gateway)
+        for language in ("en", "vi", "id"):
+            shown = await admin.get("/staff/payment-methods/new", params={"gateway": gateway, "lang": language})
+            assert shown.status_code == 200, gateway
+        for setting in kind.settings:
+            assert f'name="{setting.name}"' in shown.text, (gateway, setting.name)
+            if setting.kind == "secret":
+                field = shown.text[shown.text.index(f'name="{setting.name}"') :]
+                assert field.startswith(f'name="{setting.name}" type="password" value=""'), (gateway, setting.name)
+    await admin.client.aclose()
+
+
+async def test_a_method_for_tests_says_so(till: Till) -> None:
+    admin = await sign_in(till.panel)
+    await admin.get("/staff/payment-methods")
+    form = {
+        "gateway": "esewa", "name": "eSewa", "currency": "NPR", "minimum": "10", "fee_percent": "0", "fee_fixed": "0",
+        "expires_minutes": "15", "position": "0", "underpaid": "review", "overpaid": "review", "repeated": "review",
+        "late_days": "7", "product_code": "EPAYTEST", "secret": "a-secret-4321", "base_url": "http://127.0.0.1:9/esewa",
+    }  # fmt: skip
+    made = await admin.post("/staff/payment-methods/new", form)
+    where = made.headers["location"]
+    shown = (await admin.get(where)).text
+    assert "For tests: no real money comes in." in shown
+    assert "a-secret" not in shown
+    assert "4321" in shown
+    assert shown.count('name="keep_old_secrets"') == 1
+    assert "For tests" in (await admin.get("/staff/payment-methods")).text
+    await admin.post(where, {**form, "secret": "", "base_url": "https://epay.esewa.com.np"})
+    assert "For tests: no real money" not in (await admin.get(where)).text
+    await admin.client.aclose()
+
+
+def test_what_shows_that_a_method_is_for_tests() -> None:
+    address = Setting("base_url", "Address", default="https://api.example")
+    own = Setting("url", "Address")
+    environment = Setting("environment", "Environment", "choice", choices=(("production", "P"), ("sandbox", "S")))
+    kind = SimpleNamespace(settings=(address, own, environment))
+    for options, shows in (
+        ({}, ""),
+        ({"base_url": "https://api.example", "url": "https://shop.example", "environment": "production"}, ""),
+        ({"base_url": "https://test.example"}, "https://test.example"),
+        ({"url": "http://localhost:8910/x"}, "http://localhost:8910/x"),
+        ({"environment": "sandbox"}, "sandbox"),
+    ):
+        assert sign_of_tests(kind, options) == shows  # type: ignore[arg-type]
+
+
+def test_amounts_among_the_settings_are_read_as_numbers() -> None:
+    class WithLimit(ManualTransfer):
+        settings = (Setting("ceiling", "Ceiling", "amount", required=False),)
+
+    form = {**new_typed(WithLimit, name="x", currency="USD", prefix="AB"), "minimum": "1"}
+    assert terms_in(WithLimit, {**form, "ceiling": "1 500,50"}).options["ceiling"] == "1500.50"
+    assert terms_in(WithLimit, {**form, "ceiling": ""}).options["ceiling"] == ""
+    assert terms_in(WithLimit, form).minimum == Decimal(1)
+    for wrong in ("many", "1,5,0.x", "--1"):
+        with pytest.raises(InvalidInputError) as refused:
+            terms_in(WithLimit, {**form, "ceiling": wrong})
+        assert refused.value.fields["field"] == "ceiling"
