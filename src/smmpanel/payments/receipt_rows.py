@@ -11,10 +11,30 @@ from smmpanel.payments.models import Receipt
 
 _OF_POSTGRES: Dialect = make_url("postgresql+psycopg://").get_dialect()()
 # What is said of money that has just come; all else begins as the table says.
-_SAID = (
-    "gateway method_id source external_id natural_key amount currency account payer memo bank_ref occurred_at arrived_at"
-    " listed_at event_id deposit_id state reason rate fee credited decided_at"
-).split()
+_SAID = [
+    "gateway",
+    "method_id",
+    "source",
+    "external_id",
+    "natural_key",
+    "amount",
+    "currency",
+    "account",
+    "payer",
+    "memo",
+    "bank_ref",
+    "occurred_at",
+    "arrived_at",
+    "listed_at",
+    "event_id",
+    "deposit_id",
+    "state",
+    "reason",
+    "rate",
+    "fee",
+    "credited",
+    "decided_at",
+]
 _COLUMNS = [Receipt.__table__.columns[name] for name in _SAID]
 _NAMES = ", ".join(column.name for column in _COLUMNS)
 _TYPED = ", ".join(f"{column.name} {column.type.compile(_OF_POSTGRES)}" for column in _COLUMNS)
