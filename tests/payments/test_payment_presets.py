@@ -1,12 +1,15 @@
 """What presets bring, and what the environment makes of it; and what is forgotten after a while."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import select
 
 import smmpanel.entrypoints.preset_parts  # noqa: F401 - what the sections of presets mean
 from payments.conftest import Till
+from smmpanel.accounts.access import Actor
+from smmpanel.catalog.fx import set_rate
 from smmpanel.kernel.panel import Panel
 from smmpanel.payments.forgetting import forget_old_messages
 from smmpanel.payments.methods import gateway_class, offered_methods, secrets_of
@@ -29,7 +32,12 @@ async def test_what_a_preset_brings_is_not_offered(panel: Panel, name: str) -> N
         await take_preset_parts(session, panel, preset)
         made = (await session.scalars(select(PaymentMethod))).all()
         assert made
-        assert {one.currency for one in made} == {preset.currency}
+        # In the panel's currency, where the gateway takes it.
+        foreign = [one for one in made if one.currency != preset.currency]
+        assert all(
+            preset.currency not in (gateway_class(panel, one.gateway).currencies or {preset.currency})
+            for one in foreign
+        )
         with_memos = [one for one in made if gateway_class(panel, one.gateway).uses_memo]
         assert {one.options["memo_prefix"] for one in with_memos} == {await memo_prefix(session)}
         assert await connect_preset_methods(session, panel, preset.parts["payments"], {}) == []
@@ -107,3 +115,26 @@ async def test_bodies_of_old_messages_are_forgotten(till: Till) -> None:
     settled, review = await till.events()
     assert (settled.body, settled.headers) == (b"", {})
     assert review.body
+
+
+CRYPTO_KEYS = {
+    "CRYPTOMUS_MERCHANT": "8b03432e-385b-4670-8d06-064591096795",
+    "CRYPTOMUS_SECRET": "cryptomus_test_payment_key",
+    "BINANCE_PAY_API_KEY": "binance_test_key",
+    "BINANCE_PAY_SECRET": "binance_test_secret",
+    "ESEWA_PRODUCT_CODE": "EPAYTEST",
+    "ESEWA_SECRET": "8gBm/:&EnhH.1/q",
+}
+
+
+async def test_gateways_in_another_currency_wait_for_a_rate(panel: Panel) -> None:
+    panel, preset = replace(panel, currency="USD"), load_preset("automation")
+    async with panel.db.transaction() as session:
+        await take_preset_parts(session, panel, preset)
+        connected = await connect_preset_methods(session, panel, preset.parts["payments"], CRYPTO_KEYS)
+        assert connected == ["Crypto (Cryptomus)"]
+        await set_rate(session, "USDT", "USD", Decimal(1), currency="USD", actor=Actor.cli(), now=panel.clock())
+        await set_rate(session, "USD", "NPR", Decimal(140), currency="USD", actor=Actor.cli(), now=panel.clock())
+        await connect_preset_methods(session, panel, preset.parts["payments"], CRYPTO_KEYS)
+        offered = {one.gateway for one in await offered_methods(session)}
+        assert offered == {"cryptomus", "binance_pay", "esewa"}

@@ -15,6 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.access import Actor
+from smmpanel.catalog.fx import FxRateMissingError
+from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.options import read_option, write_option
 from smmpanel.kernel.panel import Panel
 from smmpanel.payments.methods import (
@@ -35,6 +37,8 @@ DEFAULT_PREFIX = "PAY"
 ACCOUNT_NUMBER = "account_number"
 """A preset's is a placeholder: money must not go there, so the environment has to say it too."""
 _STRICT = ConfigDict(extra="forbid", frozen=True)
+
+log = get_logger()
 
 
 class PresetMethod(BaseModel):
@@ -99,8 +103,7 @@ async def connect_preset_methods(
         if all(given[name] for name in _needed(settings, wanted)):
             row = PaymentMethod
             found = await session.scalar(select(row).where(row.gateway == wanted.gateway).order_by(row.id).limit(1))
-            if found is not None:
-                await _complete(session, panel, found, given)
+            if found is not None and await _complete(session, panel, found, given):
                 offered.append(found.name)
     return offered
 
@@ -110,14 +113,20 @@ async def memo_prefix(session: AsyncSession) -> str:
     return str(await read_option(session, PREFIX, DEFAULT_PREFIX))
 
 
-async def _complete(session: AsyncSession, panel: Panel, method: PaymentMethod, given: Mapping[str, str]) -> None:
+async def _complete(session: AsyncSession, panel: Panel, method: PaymentMethod, given: Mapping[str, str]) -> bool:
+    """Whether the method is offered now: not without a rate from its currency to the panel's, which staff set."""
     secret = {one.name for one in gateway_class(panel, method.gateway).settings if one.kind == "secret"}
     said = {name: value for name, value in given.items() if value and name not in secret}
     terms = replace(terms_of(method), options={**method.options, **said})
     secrets = {name: given[name] for name in secret}
     await edit_method(session, panel, method.id, terms, actor=_ACTOR, secrets=secrets)
     if not method.enabled:
-        await enable_method(session, panel, method.id, actor=_ACTOR)
+        try:
+            await enable_method(session, panel, method.id, actor=_ACTOR)
+        except FxRateMissingError:
+            log.warning("payment_method_without_rate", method=method.name, currency=method.currency)
+            return False
+    return True
 
 
 def _needed(settings: Sequence[Setting], wanted: PresetMethod) -> set[str]:
