@@ -11,7 +11,7 @@ from smmpanel.payments.models import Receipt
 
 _OF_POSTGRES: Dialect = make_url("postgresql+psycopg://").get_dialect()()
 # What is said of money that has just come; all else begins as the table says.
-_SAID = [
+_SAID = (
     "gateway",
     "method_id",
     "source",
@@ -34,7 +34,7 @@ _SAID = [
     "fee",
     "credited",
     "decided_at",
-]
+)
 _COLUMNS = [Receipt.__table__.columns[name] for name in _SAID]
 _NAMES = ", ".join(column.name for column in _COLUMNS)
 _TYPED = ", ".join(f"{column.name} {column.type.compile(_OF_POSTGRES)}" for column in _COLUMNS)
