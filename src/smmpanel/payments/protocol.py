@@ -356,3 +356,18 @@ class SignsReturns(Protocol):
 
     return_field: ClassVar[str]
     """The name under which the message stands in the address's query."""
+
+
+@runtime_checkable
+class RefundsAtChoice(Protocol):
+    """A gateway that gives money back only where staff have set it up so."""
+
+    @property
+    def can_refund(self) -> bool:
+        """Whether this account is set up for it."""
+        ...
+
+
+def gives_back(adapter: Gateway) -> bool:
+    """Whether a gateway gives money back when it is asked to, as this account is set up."""
+    return isinstance(adapter, CanRefund) and (not isinstance(adapter, RefundsAtChoice) or adapter.can_refund)

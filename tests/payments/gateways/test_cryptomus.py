@@ -27,6 +27,7 @@ from smmpanel.payments.protocol import (
     Notice,
     Refund,
     UnreadableMessageError,
+    gives_back,
 )
 
 KEY = "cryptomus_test_payment_key"
@@ -534,6 +535,9 @@ def test_what_is_missing_is_named() -> None:
 def test_it_can_be_asked_and_gives_back() -> None:
     assert isinstance(cryptomus(), CanBeAsked)
     assert isinstance(cryptomus(), CanRefund)
+    assert gives_back(cryptomus(refunds="sender"))
+    assert not gives_back(cryptomus(refunds="hand"))
+    assert not gives_back(cryptomus())
 
 
 def test_heleket_is_the_same_elsewhere() -> None:

@@ -113,6 +113,11 @@ class Cryptomus:
         return bool(self._keys)
 
     @property
+    def can_refund(self) -> bool:
+        """Only if staff have chosen so: what is sent back to an exchange does not reach its customer."""
+        return self._account.option("refunds", BY_HAND) == TO_SENDER
+
+    @property
     def _keys(self) -> tuple[str, ...]:
         return self._account.secrets_named("secret")
 
@@ -164,7 +169,7 @@ class Cryptomus:
 
     async def refund(self, wanted: Refund) -> Refunded:
         """Give all of an invoice back to the address that paid it, if staff have chosen so; parts cannot be given back."""
-        if self._account.option("refunds", BY_HAND) != TO_SENDER:
+        if not self.can_refund:
             raise GatewayFailedError
         try:
             answer = await self.ask(wanted.payment)
