@@ -12,7 +12,6 @@ from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.errors import NotFoundError, PanelError
@@ -20,6 +19,7 @@ from smmpanel.kernel.gathering import Gatherer
 from smmpanel.kernel.jobs import wake
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.registry import UnknownPluginError
+from smmpanel.kernel.row_sets import insert_of, rows_in
 from smmpanel.notifications.alerts import raise_alert
 from smmpanel.notifications.models import AlertLevel
 from smmpanel.payments.inbox import SETTLE_ONCE, settle_waiting
@@ -33,6 +33,26 @@ HEADER_KEPT_MAX = 200
 TOGETHER_MAX = 64
 PAUSE_SECONDS = 0.002
 WEBHOOK = "webhook"
+_COLUMNS = (
+    "gateway",
+    "method_id",
+    "source",
+    "event_key",
+    "headers",
+    "body",
+    "digest",
+    "verdict",
+    "outcome",
+    "repeats",
+    "received_at",
+    "due_at",
+)
+_INSERT = insert_of(
+    GatewayEvent,
+    _COLUMNS,
+    "ON CONFLICT (gateway, event_key) DO UPDATE SET repeats = gateway_events.repeats + excluded.repeats + 1"
+    " RETURNING gateway, event_key, digest",
+)
 REFUSED, DIFFERS = "payment_message_refused", "payment_message_differs"
 
 
@@ -187,11 +207,7 @@ async def _store(session: AsyncSession, kept: Sequence[_Kept], now: datetime) ->
     came = Counter(map(_key, rows))
     # In one order, so that two of us who store the same cannot wait for each other.
     values = [{**first[key], "repeats": came[key] - 1} for key in sorted(first)]
-    stored, event = insert(GatewayEvent).values(values), GatewayEvent
-    once = stored.on_conflict_do_update(
-        index_elements=[event.gateway, event.event_key], set_={"repeats": event.repeats + stored.excluded.repeats + 1}
-    )
-    told = await session.execute(once.returning(event.gateway, event.event_key, event.digest))
+    told = await session.execute(_INSERT, rows_in(values))
     digests = {(gateway, key): bytes(digest) for gateway, key, digest in told}
     differing = {_key(row) for row in rows if row["digest"] != digests[_key(row)]}
     for gateway, key in differing:
