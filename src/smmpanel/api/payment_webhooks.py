@@ -64,7 +64,7 @@ def _answer(reply: Reply) -> Response:
 
 
 def _headers(request: Request) -> dict[str, bytes]:
-    found: dict[str, bytes] = {":query": request.scope["query_string"]}
+    found: dict[str, bytes] = {":query": request.scope["query_string"], ":ip": address_of(request).encode()}
     for name, value in request.headers.raw:
         key = name.decode("latin-1").lower()
         # One that comes twice proves nothing: put together, it is like neither.

@@ -23,7 +23,6 @@ from smmpanel.payments.protocol import Account, Gateway
 from smmpanel.payments.rates import rate_to
 
 NAME_MAX = 60
-OPTION_MAX = 2000
 SECRETS_KEPT = 3
 MINUTES_MIN, MINUTES_MAX = 5, 30 * 24 * 60
 FORMER_PREFIXES = "former_prefixes"
@@ -251,10 +250,10 @@ def _apply(panel: Panel, method: PaymentMethod, terms: MethodTerms) -> None:
 
 
 def _options(kind: type[Gateway], before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    known = {setting.name for setting in kind.settings if setting.kind != "secret"}
+    known = {setting.name: setting.longest for setting in kind.settings if setting.kind != "secret"}
     options = {name: value for name, value in given.items() if name in known and value not in ("", None)}
     for name, value in options.items():
-        if len(str(value)) > OPTION_MAX:
+        if len(str(value)) > known[name]:
             raise InvalidInputError(field=name, reason=TOO_LONG)
     former = [*before.get(FORMER_PREFIXES, ())]
     if (old := before.get(PREFIX)) and old != options.get(PREFIX) and old not in former:

@@ -78,6 +78,8 @@ class Setting:
     choices: tuple[tuple[str, str], ...] = ()
     """Values and their labels; of `choice` only."""
     default: str = ""
+    longest: int = 2000
+    """How many characters it may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ class Message:
     """A message as it came: header names in lower case, values and body as bytes."""
 
     headers: Mapping[str, bytes]
-    """`:query` is the address's query, as it was sent."""
+    """`:query` is the address's query, as it was sent; `:ip` the address of whoever sent it, where that is known."""
     body: bytes
 
     def header(self, name: str) -> bytes:
