@@ -6,11 +6,11 @@ What was lost on the way (a message, our own process) is found so; and messages 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from smmpanel.kernel.logging import get_logger
@@ -29,6 +29,8 @@ from smmpanel.payments.question_times import next_question
 
 POLL = "poll"
 AT_ONCE = 20
+HINTED_FOR, HINTED_PAUSE = timedelta(days=3), timedelta(minutes=30)
+"""How long, and how often, gateways are asked about a message that they have not confirmed, of a deposit that is over."""
 QUERIED = "asked"
 """The verdict on answers: they came from where we asked."""
 
@@ -91,9 +93,12 @@ async def _ask(panel: Panel, question: _Question) -> None:
         reading = adapter.read_answer(answer, payment)
     except (GatewayFailedError, UnreadableMessageError) as failure:
         log.warning("payment_not_answered", deposit=deposit.id, gateway=deposit.gateway, failure=failure.code)
+        await _ask_about_hints(panel, deposit.id)
         return
     if _tells_something(reading):
         await keep_answers(panel, question.method, [(answer, reading)], deposit_id=deposit.id)
+    else:
+        await _ask_about_hints(panel, deposit.id)
 
 
 async def keep_answers(
@@ -140,6 +145,17 @@ def _digest(reading: Reading) -> str:
         for one in reading.notices
     )
     return sha256("\n".join(told).encode()).hexdigest()
+
+
+async def _ask_about_hints(panel: Panel, deposit_id: int) -> None:
+    """Ask again, though nothing else would be asked of this deposit any more, as long as a message may stand behind it."""
+    now, row = panel.clock(), GatewayEvent
+    hint = exists().where(
+        row.deposit_id == deposit_id, row.outcome == EventOutcome.HINT.value, row.received_at > now - HINTED_FOR
+    )
+    wanted = update(Deposit).where(Deposit.id == deposit_id, Deposit.ask_at.is_(None), hint)
+    async with panel.db.transaction() as session:
+        await session.execute(wanted.values(ask_at=now + HINTED_PAUSE))
 
 
 async def _ask_no_more(panel: Panel, deposit_id: int) -> None:
