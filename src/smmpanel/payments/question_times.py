@@ -27,7 +27,8 @@ def next_question(deposit: Deposit, now: datetime) -> datetime | None:
     state = DepositState(deposit.state)
     if deposit.paid_at is not None:
         return now + PAID_PAUSE if now < deposit.paid_at + PAID_FOR else None
-    if state in OPEN or state in {DepositState.PARTIAL, DepositState.EXPIRED}:
+    # A failed one too: on many gateways' pages a customer whose first try was denied tries again.
+    if state in OPEN or state in {DepositState.PARTIAL, DepositState.EXPIRED, DepositState.FAILED}:
         pause = timedelta(minutes=PAUSES_MINUTES[min(deposit.asked + 1, len(PAUSES_MINUTES) - 1)])
         return now + pause if now < deposit.expires_at + GRACE else None
     return None

@@ -73,6 +73,17 @@ async def test_a_try_that_is_denied_takes_nothing_of_the_one_that_was_paid(till:
         assert (late.state, await till.balance()) == (S.PAID, AMOUNT)
 
 
+async def test_who_was_denied_can_try_again_though_no_message_of_it_arrives(till: Till) -> None:
+    async with fake_vendor() as vendor:
+        till, deposit = await _begun(till, vendor)
+        other = {"transaction_id": "first-try", "transaction_status": "deny", "status_code": "202"}
+        failed = await _told(till, vendor, deposit, **other)
+        assert failed.state == S.FAILED
+        vendor.answering((200, notification(order_id=deposit.reference)))
+        await ask_gateways.function(till.at(minutes=30).panel)
+        assert ((await till.deposit(deposit.id)).state, await till.balance()) == (S.PAID, AMOUNT)
+
+
 async def test_a_notification_alone_takes_nothing(till: Till) -> None:
     async with fake_vendor() as vendor:
         till, deposit = await _begun(till, vendor)
