@@ -35,7 +35,9 @@ from smmpanel.sandbox.process import SandboxProcess
 PASSWORD = "a-password-to-look-with"
 READY_SECONDS = 180
 PATIENCE_SECONDS = 180
-NOTES = DemoNotes("homemmo", PASSWORD, 7, "http://127.0.0.1:1/api/v2", "http://127.0.0.1:1/_control/", "key")
+NOTES = DemoNotes(
+    "homemmo", PASSWORD, 7, "http://127.0.0.1:1/api/v2", "http://127.0.0.1:1/_control/", "key", "http://127.0.0.1:2"
+)
 _DEFAULTS = "SELECT table_name, column_name, column_default FROM information_schema.columns ORDER BY 1, 2"
 
 
@@ -211,7 +213,7 @@ def test_a_demonstration_from_its_start_to_its_end(demonstrate):
     assert (verified.returncode, verified.stdout[-16:-1]) == (0, "the books hold.")
 
     running = demonstration.processes()
-    assert len(running) == 5  # itself, the provider, the web process, the worker, the database
+    assert len(running) == 6  # itself, the provider, the gateways, the web process, the worker, the database
     demonstration.process.send_signal(signal.SIGINT)
     assert demonstration.process.wait(60) == Ending.STOPPED
     assert demonstration.homes == []

@@ -13,7 +13,7 @@ _FILE = "demo.json"
 
 @dataclass(frozen=True, slots=True)
 class DemoNotes:
-    """Which panel is to be made, and where its provider is."""
+    """Which panel is to be made, and where its provider and its gateways are."""
 
     preset: str
     password: str | None
@@ -23,6 +23,7 @@ class DemoNotes:
     provider_url: str
     provider_control: str
     provider_key: str
+    gateways_url: str
 
     def write(self, home: Path) -> None:
         """Keep them in a home."""

@@ -1,53 +1,74 @@
 """How people pay in a demonstration: as customers do, by the panel's own methods, with a bank that tells of their transfers."""
 
-import json
-import random
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import count
-from typing import Any
-from zoneinfo import ZoneInfo
 
 from smmpanel.accounts.access import Actor
-from smmpanel.kernel.ids import random_text
+from smmpanel.catalog.fx import FxRateMissingError, rate_between, set_rate
+from smmpanel.entrypoints.demo.gateways import BANK, FakeGateways, FakeVendor
 from smmpanel.kernel.panel import Panel
 from smmpanel.payments.deciding import approve_deposit
 from smmpanel.payments.inbox import settle_waiting
-from smmpanel.payments.methods import MethodTerms, add_method, edit_method, enable_method, methods_of
+from smmpanel.payments.methods import MethodTerms, add_method, edit_method, enable_method, gateway_class, methods_of
 from smmpanel.payments.models import Deposit
 from smmpanel.payments.opening import NewDeposit, open_deposit
 from smmpanel.payments.presets import memo_prefix
-from smmpanel.payments.protocol import Message
 from smmpanel.payments.receiving import receive
-from smmpanel.payments.signing import hmac_text
 from smmpanel.web.formats import WITHOUT_DECIMALS
 
 WATCHED = "VND"
 """The currency in which a bank account is watched; elsewhere somebody looks."""
+DOLLARS: Mapping[str, int] = {
+    "USD": 1,
+    "USDT": 1,
+    "EUR": 1,
+    "VND": 25_400,
+    "NGN": 1_550,
+    "IDR": 16_300,
+    "NPR": 135,
+}
+"""What a dollar is worth, to set exchange rates by; where it is not listed, one of that currency."""
 # There is no such account: whoever scans the code in a demonstration pays nobody.
 ACCOUNT = {"account_number": "0000000000", "account_name": "DEMO PANEL"}
-BANK_ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
-FIRST_NUMBER = 92_704
+VIETNAMESE_BANK = {"bank": "970416"}
+OTHER_BANK = {"bank_name": "Example Bank"}
+WHERE_TO_TRANSFER = "Demo: chuyển khoản thử tại {bank}\nMake the transfer at {bank}; no money moves."
+NOT_PROVED_HERE = ("bank", "account_number", "account_name", "memo_prefix")
+HOUR_MINUTES, WEEK_MINUTES = 60, 7 * 24 * 60
 
 
 @dataclass
 class Bank:
-    """The panel's methods, and the bank behind them."""
+    """The panel's methods, and the bank and gateways behind them."""
 
     panel: Panel
     staff: Actor
-    rng: random.Random
-    secret: str = field(default_factory=lambda: random_text(24))
+    gateways: FakeGateways
     watched: int | None = None
     by_hand: int = 0
-    numbers: "count[int]" = field(default_factory=lambda: count(FIRST_NUMBER))
 
-    async def open(self, minimum: Decimal) -> None:
-        """Set the methods up and offer them."""
-        if self.panel.currency == WATCHED:
-            self.watched = await self._add("sepay", "VietQR", minimum, {"bank": "970416"}, {"secret": self.secret})
-        self.by_hand = await self._add("manual", "Bank transfer", minimum, {"bank_name": "Example Bank"}, {})
+    async def open(self) -> None:
+        """Set the methods by transfer up and offer them."""
+        currency = self.panel.currency
+        by_transfer = MethodTerms("", currency, smallest(currency), options=await self._account())
+        if currency == WATCHED:
+            told = (await self.gateways.vendors())[BANK].setup
+            told = {name: value for name, value in told.items() if name not in NOT_PROVED_HERE}
+            told["instructions"] = WHERE_TO_TRANSFER.format(bank=self.gateways.bank)
+            terms = replace(by_transfer, name="VietQR", options={**by_transfer.options, **VIETNAMESE_BANK})
+            self.watched = await self._complete(BANK, terms, told)
+        terms = replace(by_transfer, name="Bank transfer", expires_minutes=WEEK_MINUTES, position=1)
+        self.by_hand = await self._complete("manual", terms, OTHER_BANK)
+
+    async def open_elsewhere(self) -> list[str]:
+        """Offer every gateway that the sandbox plays; returns their names."""
+        known = self.panel.payment_gateways.names()
+        vendors = [one for one in (await self.gateways.vendors()).values() if one.name != BANK and one.gateway in known]
+        for place, vendor in enumerate(vendors):
+            await self._worth(vendor.currency)
+            await self._offer(vendor, 2 + place)
+        return [vendor.title for vendor in vendors]
 
     async def pay_in(self, user_id: int, amount: Decimal) -> None:
         """Have somebody pay in, and the money arrive."""
@@ -64,27 +85,10 @@ class Bank:
         return await open_deposit(self.panel, NewDeposit(user_id, self.watched or self.by_hand, whole))
 
     async def tell(self, text: str, amount: Decimal) -> None:
-        """Have the bank tell of a transfer with this text, signed as it should be."""
+        """Make a transfer with this text at the bank, and have it told of."""
         assert self.watched is not None
-        now, number = self.panel.clock(), next(self.numbers)
-        body: dict[str, Any] = {
-            "id": number,
-            "gateway": "ACB",
-            "transactionDate": f"{now.astimezone(BANK_ZONE):%Y-%m-%d %H:%M:%S}",
-            "accountNumber": ACCOUNT["account_number"],
-            "code": None,
-            "content": f"{text} chuyen tien",
-            "transferType": "in",
-            "transferAmount": int(amount),
-            "accumulated": int(amount) * 7,
-            "subAccount": None,
-            "referenceCode": f"FT{self.rng.randrange(10**9, 10**10)}{number}",
-            "description": f"BankAPINotify {text} chuyen tien",
-        }
-        raw, stamp = json.dumps(body).encode(), str(int(now.timestamp()))
-        signature = hmac_text(self.secret, f"{stamp}.".encode() + raw)
-        headers = {"x-sepay-signature": f"sha256={signature}".encode(), "x-sepay-timestamp": stamp.encode()}
-        await receive(self.panel, "sepay", Message(headers, raw), ip=None)
+        message = await self.gateways.transfer(text, int(amount), ACCOUNT["account_number"], self.panel.clock())
+        await receive(self.panel, BANK, message, ip=None)
         await settle_waiting.function(self.panel)
 
     async def leave_something_to_do(self, demo: int, other: int, unit: Decimal) -> None:
@@ -98,20 +102,23 @@ class Bank:
         await open_deposit(self.panel, NewDeposit(other, self.by_hand, (40 * unit).quantize(Decimal(1))))
         await self.begin(demo, 10 * unit)
 
-    async def _add(
-        self, gateway: str, name: str, minimum: Decimal, options: dict[str, str], secrets: dict[str, str]
-    ) -> int:
+    async def _account(self) -> dict[str, str]:
         async with self.panel.db.transaction() as session:
-            prefix = await memo_prefix(session)
-            terms = MethodTerms(
-                name=name,
-                currency=self.panel.currency,
-                minimum=minimum,
-                expires_minutes=int(timedelta(hours=1 if secrets else 168).total_seconds() // 60),
-                options={"memo_prefix": prefix, **ACCOUNT, **options},
-                position=0 if secrets else 1,
-            )
-            # Where the preset brings one of the kind, it is that one which is completed.
+            return {"memo_prefix": await memo_prefix(session), **ACCOUNT}
+
+    async def _offer(self, vendor: FakeVendor, position: int) -> None:
+        terms = MethodTerms(vendor.title, vendor.currency, smallest(vendor.currency), position=position)
+        options, secrets = self._split(vendor.gateway, vendor.setup)
+        async with self.panel.db.transaction() as session:
+            terms = replace(terms, options=options)
+            made = await add_method(session, self.panel, vendor.gateway, terms, actor=self.staff, secrets=secrets)
+            await enable_method(session, self.panel, made.id, actor=self.staff)
+
+    async def _complete(self, gateway: str, terms: MethodTerms, told: Mapping[str, str]) -> int:
+        """Set a method up; where the preset brings one of the kind, it is that one which is completed."""
+        options, secrets = self._split(gateway, told)
+        terms = replace(terms, options={**terms.options, **options})
+        async with self.panel.db.transaction() as session:
             known = next(iter(await methods_of(session, gateway)), None)
             if known is None:
                 made = await add_method(session, self.panel, gateway, terms, actor=self.staff, secrets=secrets)
@@ -120,3 +127,25 @@ class Bank:
                 made = await edit_method(session, self.panel, known.id, terms, actor=self.staff, secrets=secrets)
             await enable_method(session, self.panel, made.id, actor=self.staff)
             return made.id
+
+    def _split(self, gateway: str, told: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+        secret = {one.name for one in gateway_class(self.panel, gateway).settings if one.kind == "secret"}
+        options = {name: value for name, value in told.items() if name not in secret}
+        return options, {name: value for name, value in told.items() if name in secret}
+
+    async def _worth(self, currency: str) -> None:
+        mine = self.panel.currency
+        if currency == mine:
+            return
+        rate = Decimal(DOLLARS.get(mine, 1)) / DOLLARS.get(currency, 1)
+        async with self.panel.db.transaction() as session:
+            try:
+                await rate_between(session, currency, mine)
+            except FxRateMissingError:
+                now = self.panel.clock()
+                await set_rate(session, currency, mine, rate, currency=mine, actor=self.staff, now=now)
+
+
+def smallest(currency: str) -> Decimal:
+    """Return the least that can be paid in: about a dollar."""
+    return Decimal(DOLLARS.get(currency, 1))

@@ -1,4 +1,4 @@
-"""Filling a demonstration's database: the panel, its provider and catalogue, its people, and their history.
+"""Filling a demonstration's database: the panel, its provider and catalogue, its ways to pay, its people, and their history.
 
 Run by the supervisor in place of the migrations, as `python -m smmpanel.entrypoints.demo.preparing`.
 """
@@ -29,9 +29,10 @@ from smmpanel.accounts.states import Role
 from smmpanel.catalog.fx import set_rate
 from smmpanel.catalog.importing import fetch_catalogue, import_services
 from smmpanel.catalog.platforms import platform_of
+from smmpanel.entrypoints.demo.gateways import FakeGateways
 from smmpanel.entrypoints.demo.growing import COUPON, Growth, arrival_of, know_browser
 from smmpanel.entrypoints.demo.notes import DemoNotes
-from smmpanel.entrypoints.demo.paying import Bank
+from smmpanel.entrypoints.demo.paying import DOLLARS, Bank
 from smmpanel.entrypoints.demo.people import DEMO_USERNAME, OTHERS, PLATFORMS_ORDERED, Customer
 from smmpanel.entrypoints.demo.shelf import Shelf
 from smmpanel.entrypoints.demo.story import Story
@@ -56,8 +57,6 @@ from smmpanel.providers.protocol import UpstreamService
 ADMIN_USERNAME = "admin"
 PASSWORD_LENGTH = 12
 PROVIDER_CURRENCY = "USD"
-DOLLARS: Mapping[str, int] = {"USD": 1, "VND": 25_400, "NGN": 1_550, "IDR": 16_300, "EUR": 1}
-"""What a dollar is worth, to set the exchange rate by; where it is not listed, one of the panel's currency."""
 LOW_BALANCE = Decimal(300)
 DEAREST_DOLLARS = Decimal(9)
 FINISHED_WITHIN_SECONDS = 30.0
@@ -80,7 +79,8 @@ async def prepare(settings: Settings, url: str, notes: DemoNotes) -> None:
     say("Preparing the database ...")
     await asyncio.to_thread(migrate, url)
     db = Database(url, pool_size=2)
-    async with Upstream(notes.provider_control) as upstream:
+    async with Upstream(notes.provider_control) as upstream, FakeGateways(notes.gateways_url) as gateways:
+        await gateways.begin_history()
         try:
             async with another_time(db, upstream, begins) as machine:
                 mine = settings.model_copy(
@@ -89,13 +89,16 @@ async def prepare(settings: Settings, url: str, notes: DemoNotes) -> None:
                 await prepare_panel(mine, url, environ={}, preset=notes.preset)
                 async with open_panel(mine, url) as panel:
                     panel.db.wake_sink = None  # turns of the engine find what is due
-                    maker = _Maker(replace(panel, clock=machine.now), machine, upstream, notes, preset, password)
+                    maker = _Maker(
+                        replace(panel, clock=machine.now), machine, upstream, gateways, notes, preset, password
+                    )
                     handed_out = await maker.live()
         finally:
             await db.close()
         # From now on time is real, and what visitors order is done while they look.
         await upstream.configure(finish_after=FINISHED_WITHIN_SECONDS)
         await upstream.set_clock(datetime.now(UTC), speed=1)
+        await gateways.end_history()
     say(_welcome(preset, password, handed_out, notes))
 
 
@@ -115,6 +118,7 @@ class _Maker:
     """Its clock is the machine's."""
     machine: TimeMachine
     upstream: Upstream
+    gateways: FakeGateways
     notes: DemoNotes
     preset: Preset
     password: str
@@ -138,8 +142,8 @@ class _Maker:
         say(f"{imported.added} services are on sale. Living through {self.notes.days} days ...")
         demo, others, key_id, key = await self._settle_in()
         rng = random.Random(SEED)  # noqa: S311 - the same story each time is wanted
-        bank, growth = Bank(panel, staff, rng), Growth(panel, staff, unit)
-        await bank.open(minimum=unit.quantize(Decimal(1)) if unit > 1 else Decimal(1))
+        bank, growth = Bank(panel, staff, self.gateways), Growth(panel, staff, unit)
+        await bank.open()
         await growth.begin()
         story = Story(
             panel=panel,
@@ -160,6 +164,7 @@ class _Maker:
             days=self.notes.days,
         )
         await story.live()
+        await bank.open_elsewhere()
         return _HandedOut(key, growth.codes[0])
 
     @property
@@ -227,6 +232,7 @@ def _welcome(preset: Preset, password: str, handed_out: _HandedOut, notes: DemoN
         ("voucher", f"{handed_out.voucher} (to be redeemed once)"),
         ("coupon", f"{COUPON} (on orders)"),
         ("provider", f"{notes.provider_url} (the sandbox)"),
+        ("payments", f"{notes.gateways_url} (the sandbox's gateways and its bank)"),
     )
     lines = [f"    {name:<10}{text}" for name, text in rows]
     return "\n".join(
@@ -236,7 +242,8 @@ def _welcome(preset: Preset, password: str, handed_out: _HandedOut, notes: DemoN
             "",
             *lines,
             "",
-            "An order is completed within about a minute. Ctrl-C ends it all, and nothing is kept.",
+            "An order is completed within about a minute, and every deposit can be paid, without money.",
+            "Ctrl-C ends it all, and nothing is kept.",
             "",
         ]
     )

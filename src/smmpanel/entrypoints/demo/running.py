@@ -1,4 +1,4 @@
-"""Running a demonstration: a home that is thrown away, a fake provider, and the panel under its usual supervisor.
+"""Running a demonstration: a home that is thrown away, a fake provider and gateways, and the panel under its usual supervisor.
 
 This process stays for as long as people look, so it loads little. What fills the panel runs in the place where the
 supervisor otherwise migrates.
@@ -16,10 +16,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
+from urllib.parse import urlsplit
 
 from smmpanel.entrypoints.demo.notes import PRESET, DemoNotes
 from smmpanel.entrypoints.embedded import EmbeddedPostgres
 from smmpanel.entrypoints.supervisor import Ending, SupervisorError, plan_from, run, say
+from smmpanel.sandbox.gateway.process import GatewayProcess
 from smmpanel.sandbox.process import SandboxProcess
 
 HOME_PREFIX = "smmpanel-demo-"
@@ -45,6 +47,7 @@ def run_demo(preset: str, environment: Mapping[str, str], *, days: int = DAYS) -
         with ExitStack() as stack:
             home = stack.enter_context(_throw_away_home())
             sandbox = stack.enter_context(_provider())
+            gateways = stack.enter_context(GatewayProcess.start(notify_base=f"http://127.0.0.1:{where.port}"))
             notes = DemoNotes(
                 preset=preset,
                 days=days,
@@ -52,9 +55,10 @@ def run_demo(preset: str, environment: Mapping[str, str], *, days: int = DAYS) -
                 provider_url=sandbox.url,
                 provider_control=sandbox.control_url,
                 provider_key=sandbox.key,
+                gateways_url=gateways.url,
             )
             notes.write(home)
-            _forget_other_panels(sandbox.port)
+            _forget_other_panels(sandbox.url, gateways.url)
             plan = replace(where, home=home, database_url=None, migrate=_PREPARE, postgres_options=_CARELESS)
             return run(plan)
     except SupervisorError as error:
@@ -88,12 +92,12 @@ def _provider() -> Iterator[SandboxProcess]:
         yield sandbox
 
 
-def _forget_other_panels(provider_port: int) -> None:
-    """Let our children know nothing of a panel that this shell is set up for; they may call the fake provider."""
+def _forget_other_panels(*sandboxes: str) -> None:
+    """Let our children know nothing of a panel that this shell is set up for; they may call the sandboxes."""
     for name in list(os.environ):
         if name == "DATABASE_URL" or (name.startswith("SMMPANEL_") and name not in _KEPT_VARIABLES):
             del os.environ[name]
-    os.environ["SMMPANEL_OUTGOING_ALLOW"] = f"127.0.0.1:{provider_port}"
+    os.environ["SMMPANEL_OUTGOING_ALLOW"] = ",".join(urlsplit(url).netloc for url in sandboxes)
     os.environ.setdefault("SMMPANEL_LOG_LEVEL", "warning")
     os.environ["SMMPANEL_MAIL_TO_FOLDER"] = "true"
 
@@ -127,7 +131,8 @@ def _leave(*_: object) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run with the settings of the command line and the environment and exit with what came of it."""
     parser = argparse.ArgumentParser(
-        prog="smmpanel demo", description="A panel to look at, with a fake provider and some weeks of history."
+        prog="smmpanel demo",
+        description="A panel to look at, with a fake provider, fake gateways and some weeks of history.",
     )
     parser.add_argument("--preset", default=os.environ.get("PRESET") or PRESET, help="what the panel starts from")
     parser.add_argument("--port", type=int, help="port to listen on [SMMPANEL_PORT, else 8000]")

@@ -19,7 +19,9 @@ from smmpanel.sandbox.gateway.vendor import Answer, Call, Route, Vendor, Webhook
 
 VIETNAM = timezone(timedelta(hours=7))
 WHEN = "%Y-%m-%d %H:%M:%S"
-BANK, BIN, ACCOUNT, HOLDER = "ACB", "970416", "123456789", "NGUYEN VAN A"
+BANK, BIN, HOLDER = "ACB", "970416", "SANDBOX"
+# There is no such account: whoever scans a code that is made of it pays nobody.
+ACCOUNT = "0000000000"
 PER_PAGE, PER_PAGE_MAX = 20, 100
 LATEST = 30
 AMOUNT_MAX = 12
