@@ -110,3 +110,8 @@ INSERT INTO coupons (code, percent, max_uses, uses) SELECT 'SPRING' || i, 10, 10
 INSERT INTO deposit_claims (deposit_id, payer) SELECT min(id), 'NGUYEN VAN A' FROM deposits WHERE user_id = %(user)s;
 INSERT INTO deposit_proofs (deposit_id, media_type, size, digest, content)
 SELECT (SELECT min(id) FROM deposits WHERE user_id = %(user)s), 'image/jpeg', 4, '\x00', '\xffd8ffd9' FROM numbers WHERE i <= 5;
+INSERT INTO payment_confirmations (deed, deposit_id, amount, currency, details, first_by, first_at)
+SELECT 'approve', id, 100000, 'VND', '{"note": "seen", "key": "approved"}', %(owner)s, now() FROM deposits WHERE user_id = %(user)s;
+INSERT INTO payment_returns (gateway, return_id, external_id, deposit_id, receipt_id, kind, state, currency, said, sent_at)
+SELECT 'sepay', 'return' || i, 'webhook:1credited', r.deposit_id, r.id, 'refund', 'unknown', 'VND', 1000, now()
+  FROM numbers, payment_receipts r WHERE r.external_id = 'webhook:1credited';

@@ -78,6 +78,8 @@ MORE_IDS = {
     "payout_id": "SELECT max(id) FROM payouts WHERE state = 'waiting'",
     "rule_id": "SELECT max(id) FROM bonus_rules WHERE stopped_at IS NULL",
     "coupon_id": "SELECT max(id) FROM coupons",
+    "return_id": "SELECT max(id) FROM payment_returns",
+    "confirmation_id": "SELECT max(id) FROM payment_confirmations WHERE state = 'waiting'",
     "passkey_id": "SELECT max(id) FROM passkeys WHERE user_id = %(user)s",
     "identity_id": "SELECT max(id) FROM outside_identities WHERE user_id = %(user)s",
     "route_id": "SELECT id FROM service_routes ORDER BY service_id, id LIMIT 1",
