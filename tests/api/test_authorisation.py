@@ -123,6 +123,13 @@ TABLE: Mapping[str, Row] = {
     "GET /api/admin/deposits/{deposit_id}": Row(P.DEPOSITS_VIEW),
     "PUT /api/admin/deposits/{deposit_id}/reject": Row(P.DEPOSITS_SETTLE, REASON, (200, 409)),
     "PUT /api/admin/deposits/{deposit_id}/approve": Row(P.DEPOSITS_SETTLE, {"amount": 50}, (200, 409)),
+    "POST /api/admin/deposits/{deposit_id}/refund": Row(P.DEPOSITS_REFUND, REASON, (200, 409, 422)),
+    "PUT /api/admin/deposits/{deposit_id}/refunds/{return_id}": Row(
+        P.DEPOSITS_REFUND, {"became": "failed", "note": "seen"}, (404,)
+    ),
+    # Whoever sees deposits: what it takes beyond that depends on the deed.
+    "PUT /api/admin/deposits/{deposit_id}/confirmations/{confirmation_id}/confirm": Row(P.DEPOSITS_VIEW, None, (404,)),
+    "PUT /api/admin/deposits/{deposit_id}/confirmations/{confirmation_id}/withdraw": Row(P.DEPOSITS_VIEW, None, (404,)),
 }
 
 
@@ -235,6 +242,8 @@ async def address_of(people, row, path):
         path = path.replace("{session_id}", str(people.spare_session))
     if "{key_id}" in path:
         path = path.replace("{key_id}", str(people.spare_key))
+    # There are none of these.
+    path = path.replace("{return_id}", "1").replace("{confirmation_id}", "1")
     return path.replace("{service_id}", str(people.service)).replace("{gateway}", "manual")
 
 

@@ -27,6 +27,8 @@ class Permission(StrEnum):
     PROVIDERS_EDIT = "providers.edit"
     DEPOSITS_VIEW = "deposits.view"
     DEPOSITS_SETTLE = "deposits.settle"
+    DEPOSITS_REFUND = "deposits.refund"
+    DEPOSITS_REFUND_OVER = "deposits.refund_over"
     GATEWAYS_VIEW = "gateways.view"
     GATEWAYS_EDIT = "gateways.edit"
     REFERRALS_VIEW = "referrals.view"

@@ -1,6 +1,6 @@
 """Finding users, for the panel itself and for staff."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,6 +30,14 @@ async def user_named(session: AsyncSession, name: str) -> User:
     if user is None:
         raise UserNotFoundError
     return user
+
+
+async def usernames_of(session: AsyncSession, user_ids: Iterable[int | None]) -> dict[int, str]:
+    """Return the user names of these users, by id."""
+    wanted = {one for one in user_ids if one is not None}
+    if not wanted:
+        return {}
+    return dict((await session.execute(select(User.id, User.username).where(User.id.in_(wanted)))).all())
 
 
 async def locked_user(session: AsyncSession, user_id: int) -> User:

@@ -22,6 +22,8 @@ PERMISSION_WORDS: Mapping[str, str] = {
     P.PROVIDERS_EDIT: marked("Change providers"),
     P.DEPOSITS_VIEW: marked("See deposits"),
     P.DEPOSITS_SETTLE: marked("Approve, reject and assign deposits"),
+    P.DEPOSITS_REFUND: marked("Pay deposits back"),
+    P.DEPOSITS_REFUND_OVER: marked("Pay back what was spent already"),
     P.GATEWAYS_VIEW: marked("See payment methods"),
     P.GATEWAYS_EDIT: marked("Change payment methods"),
     P.REFERRALS_VIEW: marked("See referrals and payouts"),
@@ -40,7 +42,17 @@ PERMISSION_GROUPS: Sequence[tuple[str, Sequence[Permission]]] = (
     (marked("Orders"), (P.ORDERS_VIEW, P.ORDERS_EDIT, P.ORDERS_RESEND, P.ORDERS_SETTLE, P.ORDERS_REFUND)),
     (marked("Users"), (P.USERS_VIEW, P.USERS_EDIT, P.USERS_BALANCE, P.USERS_SUSPEND)),
     (marked("Catalogue"), (P.SERVICES_VIEW, P.SERVICES_EDIT, P.PROVIDERS_VIEW, P.PROVIDERS_EDIT)),
-    (marked("Payments"), (P.DEPOSITS_VIEW, P.DEPOSITS_SETTLE, P.GATEWAYS_VIEW, P.GATEWAYS_EDIT)),
+    (
+        marked("Payments"),
+        (
+            P.DEPOSITS_VIEW,
+            P.DEPOSITS_SETTLE,
+            P.DEPOSITS_REFUND,
+            P.DEPOSITS_REFUND_OVER,
+            P.GATEWAYS_VIEW,
+            P.GATEWAYS_EDIT,
+        ),
+    ),
     (marked("Vouchers and bonuses"), (P.VOUCHERS_VIEW, P.VOUCHERS_EDIT)),
     (marked("Affiliates"), (P.REFERRALS_VIEW, P.REFERRALS_EDIT, P.REFERRALS_PAY)),
     (

@@ -9,17 +9,33 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.access import Permission, Viewer
 from smmpanel.accounts.current import staff_with
+from smmpanel.accounts.finding import usernames_of
 from smmpanel.api.amounts import Amount
+from smmpanel.api.deposit_returns import (
+    ConfirmationView,
+    RefundForm,
+    ResolutionForm,
+    ReturnView,
+    confirmation_view,
+    return_view,
+)
 from smmpanel.api.errors import errors
+from smmpanel.api.idempotency import KeyHeader, one_key
 from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, ByAge, Limit, Page, Pagination, Search, skipped
 from smmpanel.api.payment import DepositRow, PublicId, Tab, deposit_number, deposit_row
 from smmpanel.api.times import LocalTime, maybe_local_time
+from smmpanel.kernel.errors import NotFoundError
+from smmpanel.kernel.ids import random_text
 from smmpanel.kernel.money import LIMIT
 from smmpanel.kernel.panel import Panel
+from smmpanel.payments.confirming import confirm, withdraw
 from smmpanel.payments.deciding import NOTE_MAX, ONCE, approve_deposit, reject_deposit
 from smmpanel.payments.models import Receipt
 from smmpanel.payments.opening import KEY_MAX
 from smmpanel.payments.queries import DepositFilter, DepositLine, count_deposits, deposit_line, deposits_page, story_of
+from smmpanel.payments.refunding import WantedRefund, ask_refund, resolve_refund, returns_of
+from smmpanel.payments.return_models import Confirmation, PaymentReturn
+from smmpanel.payments.second_looks import confirmations_of
 from smmpanel.payments.words import TABS
 from smmpanel.web.inputs import CleanText, RowId
 from smmpanel.web.transactions import CurrentPanel, Session
@@ -27,6 +43,7 @@ from smmpanel.web.transactions import CurrentPanel, Session
 router = APIRouter(prefix="/api/admin/deposits", tags=["Staff: deposits"])
 
 Looking = Annotated[Viewer, Depends(staff_with(Permission.DEPOSITS_VIEW))]
+Refunding = Annotated[Viewer, Depends(staff_with(Permission.DEPOSITS_REFUND))]
 Settling = Annotated[Viewer, Depends(staff_with(Permission.DEPOSITS_SETTLE))]
 
 
@@ -68,10 +85,12 @@ class ReceiptView(BaseModel):
 
 
 class StaffDepositDetail(StaffDepositRow):
-    """One deposit with the money that arrived for it."""
+    """One deposit with the money that arrived for it and what went back of it."""
 
     success: Literal[True] = True
     receipts: list[ReceiptView]
+    returns: list[ReturnView]
+    confirmations: list[ConfirmationView] = Field(description="What takes two persons, and who they were.")
 
 
 class Approval(BaseModel):
@@ -122,7 +141,7 @@ async def deposits(
 
 @router.get("/{deposit_id}", summary="One deposit", responses=errors(401, 403, 404, 422))
 async def deposit(panel: CurrentPanel, session: Session, viewer: Looking, deposit_id: PublicId) -> StaffDepositDetail:
-    """Return one deposit with the money that arrived for it."""
+    """Return one deposit with the money that arrived for it, what went back of it, and what waits for a second person."""
     return await _detail(panel, session, viewer, deposit_number(panel, deposit_id))
 
 
@@ -130,7 +149,10 @@ async def deposit(panel: CurrentPanel, session: Session, viewer: Looking, deposi
 async def approve(
     panel: CurrentPanel, session: Session, viewer: Settling, deposit_id: PublicId, *, form: Approval | None = None
 ) -> StaffDepositDetail:
-    """Credit what has arrived for a deposit. Nobody can approve their own."""
+    """Credit what has arrived for a deposit. Nobody can approve their own.
+
+    Above the panel's limit nothing is credited yet: the answer's `confirmations` has what somebody else must confirm.
+    """
     asked, number = form or Approval(), deposit_number(panel, deposit_id)
     await approve_deposit(
         session, number, actor=viewer, now=panel.clock(), amount=asked.amount, note=asked.note, key=asked.key
@@ -148,11 +170,109 @@ async def reject(
     return await _detail(panel, session, viewer, number)
 
 
+@router.post("/{deposit_id}/refund", summary="Pay a deposit back", responses=errors(401, 403, 404, 409, 422))
+async def refund(
+    panel: CurrentPanel,
+    session: Session,
+    viewer: Refunding,
+    deposit_id: PublicId,
+    form: RefundForm,
+    *,
+    key: KeyHeader = None,
+) -> StaffDepositDetail:
+    """Take money out of the wallet and have the gateway pay it back; or note that it was paid back by hand.
+
+    Limited to what the customer has not spent, unless you hold `deposits.refund_over`. What became of it is in `returns`:
+    `pending` until the gateway has said so, `unknown` if it did not answer. Above the panel's limit nothing is done yet:
+    `confirmations` has what somebody else must confirm.
+    """
+    number = deposit_number(panel, deposit_id)
+    wanted = WantedRefund(
+        number,
+        one_key(key, form.key) or random_text(20),
+        form.reason,
+        amount=form.amount,
+        by_hand=form.by_hand,
+        bank_ref=form.bank_ref,
+    )
+    await ask_refund(session, panel, wanted, actor=viewer)
+    return await _detail(panel, session, viewer, number)
+
+
+@router.put(
+    "/{deposit_id}/refunds/{return_id}",
+    summary="Say what became of a refund",
+    responses=errors(401, 403, 404, 409, 422),
+)
+async def resolve(
+    panel: CurrentPanel,
+    session: Session,
+    viewer: Refunding,
+    deposit_id: PublicId,
+    return_id: RowId,
+    *,
+    form: ResolutionForm,
+) -> StaffDepositDetail:
+    """Say whether a refund whose gateway did not answer was paid back. If it was not, it is credited again."""
+    number = deposit_number(panel, deposit_id)
+    found = await session.get(PaymentReturn, return_id)
+    if found is None or found.deposit_id != number:
+        raise NotFoundError
+    now, paid_back = panel.clock(), form.became == "paid_back"
+    await resolve_refund(session, return_id, paid_back=paid_back, actor=viewer, note=form.note, now=now)
+    return await _detail(panel, session, viewer, number)
+
+
+@router.put(
+    "/{deposit_id}/confirmations/{confirmation_id}/confirm",
+    summary="Confirm what somebody else decided on",
+    responses=errors(401, 403, 404, 409, 422),
+)
+async def confirm_deed(
+    panel: CurrentPanel, session: Session, viewer: Looking, deposit_id: PublicId, confirmation_id: RowId
+) -> StaffDepositDetail:
+    """Be the second person: what was decided on is done, in both names. Takes the permission that the deed takes."""
+    number = await _confirmation_of(panel, session, deposit_id, confirmation_id)
+    await confirm(session, panel, confirmation_id, actor=viewer)
+    return await _detail(panel, session, viewer, number)
+
+
+@router.put(
+    "/{deposit_id}/confirmations/{confirmation_id}/withdraw",
+    summary="Withdraw what somebody decided on",
+    responses=errors(401, 403, 404, 409, 422),
+)
+async def withdraw_deed(
+    panel: CurrentPanel, session: Session, viewer: Looking, deposit_id: PublicId, confirmation_id: RowId
+) -> StaffDepositDetail:
+    """Say that what waits for a second person is not to be done. Takes the permission that the deed takes."""
+    number = await _confirmation_of(panel, session, deposit_id, confirmation_id)
+    await withdraw(session, confirmation_id, actor=viewer, now=panel.clock())
+    return await _detail(panel, session, viewer, number)
+
+
+async def _confirmation_of(panel: Panel, session: AsyncSession, deposit_id: str, confirmation_id: int) -> int:
+    number = deposit_number(panel, deposit_id)
+    found = await session.get(Confirmation, confirmation_id)
+    if found is None or found.deposit_id != number:
+        raise NotFoundError
+    return number
+
+
 async def _detail(panel: Panel, session: AsyncSession, viewer: Viewer, number: int) -> StaffDepositDetail:
     line = await deposit_line(session, number)
     story = await story_of(session, number)
-    receipts = [_receipt(one, viewer) for one in story.receipts]
-    return StaffDepositDetail(**_row(panel, viewer, line).model_dump(), receipts=receipts)
+    returns, confirmations = await returns_of(session, number), await confirmations_of(session, number)
+    ids = [one for row in returns for one in (row.requested_by, row.confirmed_by, row.resolved_by)]
+    names = await usernames_of(
+        session, [*ids, *(one for row in confirmations for one in (row.first_by, row.second_by))]
+    )
+    return StaffDepositDetail(
+        **_row(panel, viewer, line).model_dump(),
+        receipts=[_receipt(one, viewer) for one in story.receipts],
+        returns=[return_view(one, viewer, names) for one in returns],
+        confirmations=[confirmation_view(one, viewer, names) for one in confirmations],
+    )
 
 
 def _row(panel: Panel, viewer: Viewer, line: DepositLine) -> StaffDepositRow:

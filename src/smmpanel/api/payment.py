@@ -90,6 +90,8 @@ class DepositRow(BaseModel):
     received: Amount = Field(description="What has arrived.")
     fee: Amount = Field(description="Taken so far, in the wallet's currency.")
     credited: Amount = Field(description="Added to the balance so far, in the wallet's currency.")
+    returned: Amount = Field(description="What went back of what has arrived: paid back, or taken back by the bank.")
+    taken: Amount = Field(description="What the balance lost by that, in the wallet's currency.")
     status: str = Field(examples=["pending", "partial", "paid", "failed", "expired", "refunded"])
     late: bool = Field(description="Whether money arrived after the end.")
     note: str | None = Field(description="Why it was rejected.")
@@ -263,6 +265,8 @@ def deposit_row(panel: Panel, viewer: Viewer, line: DepositLine) -> DepositRow:
         received=made.received,
         fee=made.fees,
         credited=made.credited,
+        returned=made.returned,
+        taken=made.taken,
         status=status_of(made.state),
         late=made.late,
         note=made.note,

@@ -38,6 +38,7 @@ import smmpanel.payments.inbox
 import smmpanel.payments.proofs
 import smmpanel.payments.proving
 import smmpanel.payments.reconciling_jobs
+import smmpanel.payments.sending_refunds
 import smmpanel.payments.telling
 import smmpanel.providers.balances
 import smmpanel.providers.health

@@ -27,6 +27,7 @@ _CLEARED_BY = {
     "gateway": Permission.GATEWAYS_EDIT,
     "deposit": Permission.DEPOSITS_SETTLE,
     "event": Permission.DEPOSITS_SETTLE,
+    "receipt": Permission.DEPOSITS_SETTLE,
 }
 """Who may say that an alert is over, by what it is about; of everything else, whoever may change settings."""
 

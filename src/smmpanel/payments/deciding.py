@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.access import Actor, Permission
@@ -15,13 +15,16 @@ from smmpanel.kernel.live import tell
 from smmpanel.kernel.money import LIMIT
 from smmpanel.kernel.panel import Panel
 from smmpanel.payments.crediting import LIVE_NAME, credit_receipt
+from smmpanel.payments.fees import in_wallet
 from smmpanel.payments.judging import moment_of
 from smmpanel.payments.matching import STAFF, seen_by_staff
 from smmpanel.payments.methods import method_by
 from smmpanel.payments.models import Deposit, EventOutcome, GatewayEvent, Receipt, ReceiptState
 from smmpanel.payments.opening import insert_deposit, locked_deposit
 from smmpanel.payments.rates import rate_to
+from smmpanel.payments.return_models import Confirmation, Deed
 from smmpanel.payments.returning import take_what_went_back
+from smmpanel.payments.second_looks import Decided, put_before_another, takes_two
 from smmpanel.payments.states import DepositState, check_move
 from smmpanel.payments.telling import DepositRejected
 
@@ -70,11 +73,13 @@ async def approve_deposit(
     amount: Decimal | None = None,
     note: str = "",
     key: str = ONCE,
-) -> Deposit:
+    confirmed: Confirmation | None = None,
+) -> Deposit | Confirmation:
     """Credit what has arrived for a deposit on a person's word: what was asked for, unless another amount is given.
 
-    The same key credits once. A message about the same money that comes later finds it entered. Raises `OwnDepositError`,
-    `AlreadyPaidError`, `InvalidInputError` or `NotFoundError`.
+    The same key credits once. A message about the same money that comes later finds it entered. Above the panel's limit a
+    second person has to confirm it first, and what they are asked is returned. Raises `OwnDepositError`,
+    `AlreadyPaidError`, `AwaitsSecondError`, `InvalidInputError` or `NotFoundError`.
     """
     actor.require(Permission.DEPOSITS_SETTLE)
     deposit = await _deposit(session, deposit_id)
@@ -91,6 +96,11 @@ async def approve_deposit(
     arrived = deposit.amount - deposit.received if amount is None else amount
     if not 0 < arrived < LIMIT:
         raise InvalidInputError(field="amount", reason=AMOUNT_WRONG)
+    worth = in_wallet(arrived + await _entered_by_staff(session, deposit.id), deposit.rate)
+    if confirmed is None and await takes_two(session, actor, worth):
+        details = {"note": note.strip()[:NOTE_MAX], "key": key}
+        decided = Decided(Deed.APPROVE, arrived, deposit.currency, deposit_id=deposit.id, details=details)
+        return await put_before_another(session, actor, decided, now=now)
     receipt = Receipt(
         gateway=deposit.gateway,
         method_id=deposit.method_id,
@@ -103,7 +113,7 @@ async def approve_deposit(
         arrived_at=now,
         state=ReceiptState.REVIEW.value,
         reason="",
-        staff_id=actor.user_id,
+        staff_id=actor.user_id if confirmed is None else confirmed.first_by,
         note=note.strip()[:NOTE_MAX] or None,
     )
     session.add(receipt)
@@ -144,9 +154,18 @@ async def reject_deposit(
 
 
 async def assign_to_deposit(
-    session: AsyncSession, receipt_id: int, deposit_id: int, *, actor: Actor, now: datetime
-) -> Deposit:
-    """Say that money in review is a deposit's, and credit it under the key that it would have had by itself."""
+    session: AsyncSession,
+    receipt_id: int,
+    deposit_id: int,
+    *,
+    actor: Actor,
+    now: datetime,
+    confirmed: Confirmation | None = None,
+) -> Deposit | Confirmation:
+    """Say that money in review is a deposit's, and credit it under the key that it would have had by itself.
+
+    Above the panel's limit a second person has to confirm it first, and what they are asked is returned.
+    """
     actor.require(Permission.DEPOSITS_SETTLE)
     deposit = await _deposit(session, deposit_id)
     _require_other(actor, deposit.user_id)
@@ -155,19 +174,36 @@ async def assign_to_deposit(
         raise InvalidInputError(field="deposit", reason=marked("is in another currency"))
     if await seen_by_staff(session, deposit.id, receipt) is not None:
         raise SameMoneyError
+    worth = in_wallet(receipt.amount, deposit.rate)
+    if confirmed is None and await takes_two(session, actor, worth):
+        decided = Decided(Deed.ASSIGN, receipt.amount, receipt.currency, deposit_id=deposit.id, receipt_id=receipt.id)
+        return await put_before_another(session, actor, decided, now=now)
     await _assign(session, receipt, deposit, actor, now)
     return deposit
 
 
 async def assign_to_user(
-    session: AsyncSession, panel: Panel, receipt_id: int, user_id: int, *, actor: Actor, now: datetime
-) -> Deposit:
-    """Say that money in review is a customer's who began no deposit for it: one is made that fits."""
+    session: AsyncSession,
+    panel: Panel,
+    receipt_id: int,
+    user_id: int,
+    *,
+    actor: Actor,
+    now: datetime,
+    confirmed: Confirmation | None = None,
+) -> Deposit | Confirmation:
+    """Say that money in review is a customer's who began no deposit for it: one is made that fits.
+
+    Above the panel's limit a second person has to confirm it first, and what they are asked is returned.
+    """
     actor.require(Permission.DEPOSITS_SETTLE)
     _require_other(actor, user_id)
     receipt = await _in_review(session, receipt_id)
     method = await method_by(session, receipt.method_id)
     rate = await rate_to(session, receipt.currency, panel.currency)
+    if confirmed is None and await takes_two(session, actor, in_wallet(receipt.amount, rate.value)):
+        decided = Decided(Deed.ASSIGN, receipt.amount, receipt.currency, receipt_id=receipt.id, user_id=user_id)
+        return await put_before_another(session, actor, decided, now=now)
     row = {
         "user_id": user_id,
         "method_id": method.id,
@@ -221,6 +257,12 @@ async def _deposit(session: AsyncSession, deposit_id: int) -> Deposit:
     if await session.get(Deposit, deposit_id) is None:
         raise NotFoundError
     return await locked_deposit(session, deposit_id)
+
+
+async def _entered_by_staff(session: AsyncSession, deposit_id: int) -> Decimal:
+    row = Receipt
+    wanted = select(func.coalesce(func.sum(row.amount), 0)).where(row.deposit_id == deposit_id, row.source == STAFF)
+    return Decimal(await session.scalar(wanted) or 0)
 
 
 async def _in_review(session: AsyncSession, receipt_id: int) -> Receipt:

@@ -29,7 +29,7 @@ from smmpanel.payments.taking import put_back, restate, take
 
 RETURNS = GIVES_BACK | {GatewayStatus.REINSTATED, GatewayStatus.REFUND_FAILED}
 """Words about money that went back, or came again."""
-CHARGED_BACK, TOO_MUCH = "deposit_charged_back", "return_exceeds_payment"
+CHARGED_BACK, TOO_MUCH, REFUND_UNKNOWN = "deposit_charged_back", "return_exceeds_payment", "refund_unknown"
 EARLY, EXCEEDS, UNCLEAR, WRONG_CURRENCY = (
     "returned_early",
     "returned_too_much",
@@ -132,6 +132,7 @@ async def _confirm(session: AsyncSession, row: PaymentReturn, payment: Payment, 
         if payment.credited is None:
             return EventOutcome.DUPLICATE, f"return {row.return_id}"
         return await _take_early(session, payment.credited, row, now=now)
+    await clear_alert(session, REFUND_UNKNOWN, f"deposit:{row.deposit_id}")
     row.state, row.settled_at = ReturnState.DONE.value, now
     await session.flush()
     return EventOutcome.SETTLED, row.state
@@ -203,8 +204,8 @@ async def end_return(session: AsyncSession, row: PaymentReturn, state: ReturnSta
         return True
     deposit, receipt = await locked_payment(session, row)
     await put_back(session, deposit, receipt, row, became=state, now=now)
-    if row.kind == ReturnKind.CHARGEBACK:
-        await clear_alert(session, CHARGED_BACK, f"deposit:{deposit.id}")
+    alert = CHARGED_BACK if row.kind == ReturnKind.CHARGEBACK else REFUND_UNKNOWN
+    await clear_alert(session, alert, f"deposit:{deposit.id}")
     return True
 
 

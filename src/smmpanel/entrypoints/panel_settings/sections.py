@@ -18,6 +18,7 @@ from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.i18n import LANGUAGES, SOURCE_LANGUAGE, marked
 from smmpanel.orders.rerouting import REFUSED_OPTION
 from smmpanel.payments.pages.add_funds import TRANSFER_OPTION
+from smmpanel.payments.second_looks import LIMIT_OPTION as SECOND_OPTION
 from smmpanel.web.brand import ACCENT_OPTION, IS_HEX, NAME_OPTION
 
 NAME_MAX = 60
@@ -139,6 +140,16 @@ def read_markup(form: Typed) -> dict[str, Any]:
     return dict(amounts)
 
 
+def read_two_persons(form: Typed) -> dict[str, Any]:
+    """Read from which amount on money that staff credit or pay back takes two persons; empty: never."""
+    try:
+        amount = amount_in(form, SECOND_OPTION)
+    except InvalidInputError:
+        amount = Decimal(-1)
+    _refuse(**{SECOND_OPTION: WRONG_AMOUNT if amount is not None and amount < 0 else ""})
+    return {SECOND_OPTION: written(amount) if amount else None}
+
+
 READERS: Mapping[str, Callable[[Typed], dict[str, Any]]] = {
     "brand": read_brand,
     "languages": read_languages,
@@ -146,6 +157,7 @@ READERS: Mapping[str, Callable[[Typed], dict[str, Any]]] = {
     "services": read_services,
     "markup": read_markup,
     "orders": read_orders,
+    "two_persons": read_two_persons,
     "transfer": read_transfer,
     "terms": read_terms,
 }
@@ -164,6 +176,7 @@ def typed_from(options: Mapping[str, Any]) -> dict[str, str]:
         PUBLIC_OPTION: "yes" if options.get(PUBLIC_OPTION, True) else "",
         **{f"offer_{code}": "yes" if code in offered else "" for code in LANGUAGES},
         **{name: written(options.get(name)) for name in (MARKUP_PERCENT, MARKUP_FIXED, ROUNDING_STEP)},
+        SECOND_OPTION: written(options.get(SECOND_OPTION)),
     }
     typed[REFUSED_OPTION] = str(options.get(REFUSED_OPTION) or "refund")
     for field, option in (("transfer", TRANSFER_OPTION), ("terms", TERMS_OPTION)):

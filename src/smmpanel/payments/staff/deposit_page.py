@@ -23,8 +23,10 @@ from smmpanel.ledger.statements import TransferLine, transfers_for
 from smmpanel.payments.deciding import approve_deposit, reject_deposit
 from smmpanel.payments.models import Deposit, GatewayEvent, Receipt
 from smmpanel.payments.queries import deposit_line, story_of
+from smmpanel.payments.return_models import Confirmation, Deed
 from smmpanel.payments.staff.deposit_evidence import Evidence, evidence_of
 from smmpanel.payments.staff.deposit_list import PATH, Looking, Settling
+from smmpanel.payments.staff.going_back import AWAITS, GoingBack, going_back
 from smmpanel.payments.states import DepositState, moves
 from smmpanel.payments.words import OUTCOME_WORDS, REASON_WORDS, RECEIPT_WORDS, STATE_WORDS
 from smmpanel.web.forms import read_form
@@ -63,6 +65,7 @@ class StaffDepositPage:
     sees_methods: bool
     key: str
     evidence: Evidence
+    back: GoingBack
     words: Mapping[str, tuple[str, str]] = field(default_factory=lambda: STATE_WORDS)
     outcomes: Mapping[str, tuple[str, str]] = field(default_factory=lambda: OUTCOME_WORDS)
     receipt_words: Mapping[str, tuple[str, str]] = field(default_factory=lambda: RECEIPT_WORDS)
@@ -75,7 +78,7 @@ async def show_deposit(
     request: Request, panel: CurrentPanel, viewer: Looking, session: Session, deposit_id: RowId
 ) -> Response:
     """Show what is known of a deposit."""
-    return await _page(request, panel, viewer, session, deposit_id)
+    return await story_page(request, panel, viewer, session, deposit_id)
 
 
 @router.post(PATH + "/{deposit_id}/approve")
@@ -86,7 +89,7 @@ async def approve(
     form = await read_form(request)
     try:
         async with session.begin_nested():
-            await approve_deposit(
+            done = await approve_deposit(
                 session,
                 deposit_id,
                 actor=viewer,
@@ -98,8 +101,11 @@ async def approve(
     except NotFoundError:
         raise
     except PanelError as wrong:
-        return await _page(request, panel, viewer, session, deposit_id, typed=form, wrong=wrong)
-    return with_toast(see_other(f"{PATH}/{deposit_id}"), Toast(say(request, APPROVED)))
+        return await story_page(request, panel, viewer, session, deposit_id, typed=form, wrong=wrong)
+    told = (
+        Toast(say(request, AWAITS), kind="is-info") if isinstance(done, Confirmation) else Toast(say(request, APPROVED))
+    )
+    return with_toast(see_other(f"{PATH}/{deposit_id}"), told)
 
 
 @router.post(PATH + "/{deposit_id}/reject")
@@ -114,7 +120,7 @@ async def reject(
     except NotFoundError:
         raise
     except PanelError as wrong:
-        return await _page(request, panel, viewer, session, deposit_id, typed=form, wrong=wrong)
+        return await story_page(request, panel, viewer, session, deposit_id, typed=form, wrong=wrong)
     return with_toast(see_other(f"{PATH}/{deposit_id}"), Toast(say(request, REJECTED), kind="is-warn"))
 
 
@@ -123,7 +129,7 @@ def _amount(typed: str) -> Decimal | None:
     return parse_amount(bare) if bare else None
 
 
-async def _page(
+async def story_page(
     request: Request,
     panel: Panel,
     viewer: Viewer,
@@ -133,12 +139,14 @@ async def _page(
     typed: Mapping[str, str] | None = None,
     wrong: PanelError | None = None,
 ) -> Response:
+    """Return the page of a deposit; with what was typed and what is wrong with it, if something was refused."""
     line = await deposit_line(session, deposit_id)
     story = await story_of(session, deposit_id)
     state, settles = DepositState(line.deposit.state), viewer.may(Permission.DEPOSITS_SETTLE)
     is_own = line.deposit.user_id == viewer.user_id
     rest = line.deposit.amount - line.deposit.received
-    first = {"amount": f"{rest.normalize():f}" if rest > 0 else "", "note": "", "reason": ""}
+    back = await going_back(session, panel, viewer, line.deposit)
+    first = {"amount": f"{rest.normalize():f}" if rest > 0 else "", "note": "", "reason": "", **back.first}
     shown = StaffDepositPage(
         deposit=line.deposit,
         method=line.method,
@@ -149,12 +157,13 @@ async def _page(
         transfers=await transfers_for(session, f"deposit:{deposit_id}"),
         typed={**first, **(typed or {})},
         errors=faults_of(request, wrong) if wrong else {},
-        may_approve=settles and not is_own and moves(state, DepositState.PAID),
+        may_approve=settles and not is_own and moves(state, DepositState.PAID) and not back.awaits(Deed.APPROVE),
         may_reject=settles and not is_own and moves(state, DepositState.FAILED),
         is_own=is_own,
         sees_users=viewer.may(Permission.USERS_VIEW),
         sees_methods=viewer.may(Permission.GATEWAYS_VIEW),
         key=random_text(KEY_LENGTH),
+        back=back,
         evidence=await evidence_of(session, panel, line.deposit, settles=settles),
     )
     status = wrong.status if wrong else HTTPStatus.OK

@@ -17,11 +17,13 @@ from smmpanel.kernel.errors import InvalidInputError, NotFoundError, PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.panel import Panel
 from smmpanel.payments.deciding import assign_to_deposit, assign_to_user, dismiss_receipt
-from smmpanel.payments.models import GatewayEvent, Receipt, ReceiptState
+from smmpanel.payments.models import Deposit, GatewayEvent, Receipt, ReceiptState
 from smmpanel.payments.queries import DepositLine, candidates_for, receipt_line
+from smmpanel.payments.return_models import Confirmation
 from smmpanel.payments.staff.deposit_list import PATH as LIST_PATH
 from smmpanel.payments.staff.deposit_list import Looking, Settling
 from smmpanel.payments.staff.deposit_page import BODY_SHOWN_MAX
+from smmpanel.payments.staff.going_back import AWAITS, Awaited, awaited_for
 from smmpanel.payments.words import REASON_WORDS, RECEIPT_WORDS, STATE_WORDS
 from smmpanel.web.forms import read_form
 from smmpanel.web.inputs import RowId
@@ -52,6 +54,7 @@ class ReceiptPage:
     typed: Mapping[str, str]
     errors: Mapping[str, str]
     may_settle: bool
+    awaited: Sequence[Awaited]
     words: Mapping[str, tuple[str, str]] = field(default_factory=lambda: STATE_WORDS)
     receipt_words: Mapping[str, tuple[str, str]] = field(default_factory=lambda: RECEIPT_WORDS)
     reasons: Mapping[str, str] = field(default_factory=lambda: REASON_WORDS)
@@ -71,10 +74,12 @@ async def assign(
     form = await read_form(request)
     try:
         async with session.begin_nested():
-            deposit_id = await _assign(session, panel, viewer, receipt_id, form)
+            done = await _assign(session, panel, viewer, receipt_id, form)
     except PanelError as wrong:
         return await _page(request, viewer, session, receipt_id, typed=form, wrong=wrong)
-    return with_toast(see_other(f"{LIST_PATH}/{deposit_id}"), Toast(say(request, ASSIGNED)))
+    if isinstance(done, Confirmation):
+        return with_toast(see_other(PATH.format(receipt_id=receipt_id)), Toast(say(request, AWAITS), kind="is-info"))
+    return with_toast(see_other(f"{LIST_PATH}/{done.id}"), Toast(say(request, ASSIGNED)))
 
 
 @router.post(PATH + "/dismiss")
@@ -93,17 +98,18 @@ async def dismiss(
     return with_toast(see_other(f"{LIST_PATH}?status=review"), Toast(say(request, DISMISSED), kind="is-warn"))
 
 
-async def _assign(session: AsyncSession, panel: Panel, viewer: Viewer, receipt_id: int, form: Mapping[str, str]) -> int:
+async def _assign(
+    session: AsyncSession, panel: Panel, viewer: Viewer, receipt_id: int, form: Mapping[str, str]
+) -> Deposit | Confirmation:
     typed, name = form.get("deposit", "").strip().removeprefix("#"), form.get("user", "").strip()
     if typed.isascii() and typed.isdigit() and len(typed) <= DIGITS_MAX:
-        made = await assign_to_deposit(session, receipt_id, int(typed), actor=viewer, now=panel.clock())
-        return made.id
+        return await assign_to_deposit(session, receipt_id, int(typed), actor=viewer, now=panel.clock())
     if not name:
         raise InvalidInputError(field="deposit", reason=NONE)
     user = await find_user(session, name)
     if user is None:
         raise InvalidInputError(field="user", reason=NOBODY)
-    return (await assign_to_user(session, panel, receipt_id, user.id, actor=viewer, now=panel.clock())).id
+    return await assign_to_user(session, panel, receipt_id, user.id, actor=viewer, now=panel.clock())
 
 
 async def _page(
@@ -119,6 +125,7 @@ async def _page(
     receipt = line.receipt
     event = await session.get(GatewayEvent, receipt.event_id) if receipt.event_id is not None else None
     in_review = receipt.state == ReceiptState.REVIEW
+    awaited = await awaited_for(session, viewer, receipt.id)
     shown = ReceiptPage(
         receipt=receipt,
         method=line.method,
@@ -126,7 +133,8 @@ async def _page(
         candidates=await candidates_for(session, receipt) if in_review else (),
         typed={"deposit": "", "user": "", "reason": "", **(typed or {})},
         errors=faults_of(request, wrong) if wrong else {},
-        may_settle=in_review and viewer.may(Permission.DEPOSITS_SETTLE),
+        may_settle=in_review and viewer.may(Permission.DEPOSITS_SETTLE) and not awaited,
+        awaited=awaited,
     )
     status = wrong.status if wrong else HTTPStatus.OK
     return page(request, "payments/staff/receipt.html", shown, status=status)
