@@ -52,7 +52,7 @@ def read_message(body: bytes, webhook_id: bytes) -> Reading:
     """Understand a message; raises `UnreadableMessageError`. A password proves it, so all it can do is have Xendit asked."""
     fields = read_json(body)
     event = text_in(fields.get("event"))
-    number = webhook_id.decode("latin-1").strip()[:NUMBER_MAX]
+    number = webhook_id.decode("latin-1").replace("\0", "").strip()[:NUMBER_MAX]
     key = f"{event or INVOICE}:{number or sha256(body).hexdigest()[:32]}"
     if not event:
         return Reading(
@@ -182,11 +182,12 @@ def _hint(
 ) -> Notice:
     number = next((fields[name] for name in numbers if fields.get(name)), None)
     told = next((name for name in amounts if fields.get(name) is not None), amounts[-1])
+    status, amount = words.get(text_in(fields.get("status")), S.REVIEW), _amount(fields, told)
     return Notice(
         external_id=number_in(number),
         source=PAYMENT,
-        status=words.get(text_in(fields.get("status")), S.REVIEW),
-        amount=_amount(fields, told),
+        status=status,
+        amount=_positive(amount) if status == S.PAID else amount,
         currency=text_in(fields.get("currency")),
         reference=number_in(fields.get(reference)),
         unproved=True,
