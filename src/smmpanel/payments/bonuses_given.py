@@ -10,7 +10,9 @@ from smmpanel.ledger.statements import sums_for
 
 
 async def bonuses_given(session: AsyncSession, deposit_ids: Iterable[int]) -> dict[int, Decimal]:
-    """Return the bonus of each of these deposits that has one, in the wallet's currency."""
+    """Return the bonus of each of these deposits that has one, less what was taken back, in the wallet's currency."""
     subjects = {f"deposit:{number}": number for number in deposit_ids}
     found = await sums_for(session, subjects, Reason.BONUS)
-    return {subjects[subject]: amount for subject, amount in found.items()}
+    back = await sums_for(session, found, Reason.BONUS_BACK)
+    left = {subject: amount - back.get(subject, Decimal(0)) for subject, amount in found.items()}
+    return {subjects[subject]: amount for subject, amount in left.items() if amount > 0}
