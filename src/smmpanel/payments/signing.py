@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from smmpanel.kernel.money import LIMIT
 from smmpanel.payments.protocol import UnreadableMessageError
 
 DIGITS_MAX = 24
@@ -62,17 +63,13 @@ def read_json(body: bytes) -> Mapping[str, Any]:
 
 
 def amount_in(value: object) -> Decimal:
-    """Read an amount that a gateway wrote as a number or as text. Raises `UnreadableMessageError`."""
-    if isinstance(value, Literal):
-        return value.value
-    if (
-        isinstance(value, str)
-        and 0 < len(value) <= DIGITS_MAX
-        and value.isascii()
-        and value.replace(".", "", 1).isdigit()
-    ):
-        return Decimal(value)
-    raise UnreadableMessageError
+    """Read an amount that a gateway wrote as a number or as text. Raises `UnreadableMessageError`, also for more than can be kept."""
+    if not isinstance(value, str) or not (isinstance(value, Literal) or _is_plain(value)):
+        raise UnreadableMessageError
+    amount = Decimal(value)
+    if abs(amount) >= LIMIT:
+        raise UnreadableMessageError
+    return amount
 
 
 def text_in(value: object) -> str:
@@ -90,6 +87,10 @@ def number_in(value: object) -> str:
     if not 0 < len(number) <= NUMBER_MAX:
         raise UnreadableMessageError
     return number
+
+
+def _is_plain(text: str) -> bool:
+    return 0 < len(text) <= DIGITS_MAX and text.isascii() and text.replace(".", "", 1).isdigit()
 
 
 def _literal(text: str) -> Literal:

@@ -249,6 +249,7 @@ def test_words(word: str, statuses: list[GatewayStatus]) -> None:
         ("wrong_amount", {"payment_amount": "10.00000000", "payment_amount_usd": "9.99"}, "9.99"),
         # In the coins that the invoice is in.
         ("wrong_amount", {"payment_amount": "10.5", "currency": "USDT"}, "10.5"),
+        ("wrong_amount", {"payment_amount": "10.00000099", "currency": "USDT"}, "10"),
         # At the invoice's own rate, where dollars are not told or not asked for.
         ("wrong_amount", {"payment_amount": "0.1", "payer_amount": "0.3", "payment_amount_usd": None}, "8.333333"),
         (
@@ -275,6 +276,7 @@ def test_what_came_in_is_what_counts(word: str, more: dict[str, Any], amount: st
         {"payment_amount": "0.00", "payment_amount_usd": "0.00"},
         {"payer_amount": None, "payment_amount_usd": None},
         {"payer_amount": "0", "payment_amount_usd": ""},
+        {"payment_amount": "9" * 17, "payer_amount": "0.000001", "payment_amount_usd": None},
     ],
 )
 def test_money_of_which_nobody_knows_how_much_is_looked_at(more: dict[str, Any]) -> None:
@@ -323,6 +325,8 @@ def test_each_status_is_a_message_of_its_own_and_the_same_one_again_is_not() -> 
         message(amount="９"),
         message(amount="9" * 25),
         message("wrong_amount", payment_amount="NaN", payment_amount_usd=None),
+        message("wrong_amount", payment_amount=-1, payment_amount_usd=None),
+        message("wrong_amount", payment_amount_usd=-1),
         message(txid=["x"]),
     ],
 )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from smmpanel.kernel.money import round_down
+from smmpanel.kernel.money import LIMIT, round_down
 from smmpanel.payments.protocol import Asked, GatewayStatus, Notice, Reading, UnreadableMessageError
 from smmpanel.payments.signing import NUMBER_MAX, amount_in, number_in, read_json, text_in
 
@@ -143,13 +143,18 @@ def received_of(fields: Mapping[str, Any]) -> Decimal | None:
         return in_dollars
     if paid is not None and currency == text_in(fields.get("payer_currency")):
         return paid
-    return round_down(amount * paid / due) or None if paid is not None and due is not None else None
+    if paid is None or due is None or amount * paid / due >= LIMIT:
+        return None
+    return round_down(amount * paid / due) or None
 
 
 def _coins(value: object) -> Decimal | None:
     if value is None or value == "":
         return None
-    return amount_in(value) or None
+    coins = round_down(amount_in(value))
+    if coins < 0:
+        raise UnreadableMessageError
+    return coins or None
 
 
 def _amount(value: object) -> Decimal:
