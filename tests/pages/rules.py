@@ -50,6 +50,8 @@ FOR_ALL_STAFF = {"GET /staff", "GET /staff/alerts", "GET /staff/search"}
 READING = {"POST /staff/books/proof"}
 """What is sent by those who may only look."""
 TAKES: Mapping[str, frozenset[Permission]] = {
+    "POST /staff/deposits/second/{confirmation_id}/confirm": frozenset({P.DEPOSITS_SETTLE}),
+    "POST /staff/deposits/second/{confirmation_id}/withdraw": frozenset({P.DEPOSITS_SETTLE}),
     "POST /staff/alerts/{alert_id}/clear": frozenset({P.PROVIDERS_EDIT}),
     "POST /staff/users/{user_id}/sign-in-as": frozenset({P.USERS_EDIT, P.USERS_BALANCE}),
     "POST /staff/users/{user_id}/balance": frozenset({P.USERS_BALANCE}),

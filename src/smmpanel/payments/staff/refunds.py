@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from smmpanel.accounts.access import Permission, Viewer
+from smmpanel.accounts.access import MissingPermissionError, Permission, Viewer
 from smmpanel.accounts.current import FOR_STAFF, staff_with
 from smmpanel.catalog.staff.typed import amount_in, faults_of
 from smmpanel.kernel.errors import InvalidInputError, NotFoundError, PanelError
@@ -124,6 +124,8 @@ async def _address_of(session: AsyncSession, confirmation_id: int) -> str:
 
 
 def _refused(request: Request, wrong: PanelError, back: str) -> Response:
+    if isinstance(wrong, MissingPermissionError):
+        raise wrong
     said = next(iter(faults_of(request, wrong).values()))
     return with_toast(see_other(back), Toast(said, kind="is-bad"))
 
