@@ -378,7 +378,23 @@ async def test_asking_before_and_after_the_money() -> None:
         notices = paystack.read_answer(await paystack.ask(ASKED), ASKED).notices
         assert [one.status for one in notices] == [GatewayStatus.PAID, GatewayStatus.REFUNDED]
         assert [one.path for one in vendor.sent[1:]] == ["/refund", "/dispute"]
-        assert {one.query["transaction"][0] for one in vendor.sent[1:]} == {"302961"}
+        for one in vendor.sent[1:]:
+            assert (one.query["transaction"], one.query["from"], one.query["to"]) == (
+                ["302961"],
+                ["2026-11-21"],
+                ["2026-11-22"],
+            )
+
+
+async def test_no_list_is_an_empty_one() -> None:
+    paid, nothing = (200, {"status": True, "data": transaction()}), (404, {"status": False, "message": "None found"})
+    async with fake_vendor() as vendor:
+        paystack = at(vendor.answering(paid, nothing, nothing))
+        [notice] = paystack.read_answer(await paystack.ask(ASKED), ASKED).notices
+        assert notice.status == GatewayStatus.PAID
+        vendor.answering(paid, (503, b""))
+        with pytest.raises(GatewayFailedError):  # one that cannot be had now is another thing
+            await paystack.ask(ASKED)
 
 
 async def test_a_reference_that_paystack_does_not_know_is_an_answer() -> None:

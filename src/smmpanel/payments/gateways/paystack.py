@@ -5,7 +5,7 @@ One secret key calls Paystack and proves its messages; its first letters say whe
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
@@ -133,14 +133,15 @@ class Paystack:
     async def ask(self, payment: Asked) -> bytes:
         """Return Paystack's answer about a transaction, and its refunds and disputes once money has come in."""
         reference = quote(payment.external_ref or payment.reference, safe="")
-        said = await self._asked(f"/transaction/verify/{reference}", also=(400, 404))
+        said = await self._asked(f"/transaction/verify/{reference}")
         try:
             number = paid_number(said, self._environment)
         except UnreadableMessageError:
             raise refused(self._address, said, self._keys) from None
         if number is None:
             return b'{"transaction":%b}' % said
-        query = {"transaction": number, "perPage": ROWS}
+        days = {"from": f"{payment.begun_at:%Y-%m-%d}", "to": f"{payment.now + timedelta(days=1):%Y-%m-%d}"}
+        query = {"transaction": number, "perPage": ROWS, **days}
         refunds = await self._asked("/refund", query)
         disputes = await self._asked("/dispute", query)
         return b'{"transaction":%b,"refunds":%b,"disputes":%b}' % (said, refunds, disputes)
@@ -179,9 +180,12 @@ class Paystack:
             "metadata": json.dumps({"deposit": intent.reference, "cancel_action": intent.return_url}),
         }
 
-    async def _asked(self, path: str, query: dict[str, str] | None = None, *, also: tuple[int, ...] = ()) -> bytes:
+    async def _asked(self, path: str, query: dict[str, str] | None = None) -> bytes:
         url = f"{self._address}{path}"
-        answer = await call(self._http, "GET", url, secrets=self._keys, also=also, params=query, headers=self._headers)
+        # That there is nothing is told so.
+        answer = await call(
+            self._http, "GET", url, secrets=self._keys, also=(400, 404), params=query, headers=self._headers
+        )
         try:
             read_json(answer.body)
         except UnreadableMessageError:

@@ -192,7 +192,7 @@ def _disputes(fields: Fields, charge: Notice) -> Iterator[Notice]:
 
 
 def _rows(listed: object, charge: Notice) -> Iterator[Fields]:
-    if listed is None:
+    if listed is None or object_in(listed).get("status") is False:
         return
     for row in objects_in(object_in(listed).get("data")):
         named = row.get("transaction")
