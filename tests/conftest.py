@@ -23,8 +23,8 @@ from smmpanel.kernel.settings import Settings
 
 _numbers = count(1)
 QUICK_ROOM = 6 * 2**30
-TOGETHER = ("tests/browser/", "tests/entrypoints/", "tests/pages/")
-"""What one process runs: it shares a browser or a filled panel, or mostly waits for processes, while others work."""
+TOGETHER = ("tests/browser/", "tests/entrypoints/", "tests/pages/", "tests/payments/gateways/test_conformance.py")
+"""What one process runs: it shares a browser, a panel or a sandbox, or mostly waits for processes, while others work."""
 
 
 class Groups(LoadScopeScheduling):

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,7 +15,6 @@ import pytest
 import pytest_asyncio
 import uvicorn
 
-from making import assert_books
 from payments.gateways.shop import Case, Clock, Shop, in_currency
 from smmpanel.entrypoints.web import build_app
 from smmpanel.kernel.crypto import Vault
@@ -24,6 +23,8 @@ from smmpanel.kernel.http import Answer, Outgoing
 from smmpanel.kernel.panel import Panel
 from smmpanel.kernel.public_ids import PublicIds
 from smmpanel.kernel.settings import Settings
+from smmpanel.ledger.proving import verify
+from smmpanel.payments.proving import verify_deposits
 from smmpanel.sandbox.gateway.process import GatewayProcess
 
 CALL_SECONDS = 0.4
@@ -47,6 +48,8 @@ class World:
     sandbox: GatewayProcess
     http: httpx.AsyncClient
     address: str
+    methods: dict[str, int] = field(default_factory=dict)
+    """Payment methods that are set up, by case."""
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +101,10 @@ async def shop(world: World, case: Case) -> AsyncIterator[Shop]:
     world.sandbox.reset()
     world.sandbox.set_clock(world.clock())
     panel = in_currency(world.panel, case, world.clock)
-    made = Shop(case, panel, world.clock, world.sandbox, world.http, world.address)
+    made = Shop(case, panel, world.clock, world.sandbox, world.http, world.address, world.clock())
+    made.methods = world.methods
     await made.open()
     yield made
-    await assert_books(panel.db)
+    async with panel.db.transaction() as session:
+        assert list((await verify(session)).differences) == []
+        assert await verify_deposits(session) == []

@@ -9,7 +9,6 @@ from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 
-import httpx
 import pytest
 from sqlalchemy import update
 
@@ -45,14 +44,11 @@ def asking(case: Case) -> bool:
     return case.can_be_asked
 
 
-HOSTILE = [
-    pytest.param(case, kind, id=f"{case}-{kind}")
-    for case in CASES
-    for kind in ("forge", "cut", "huge", "odd_headers", "other_environment")
-    if case.tells_paid
-    and (kind != "other_environment" or case.has_environment)
-    and (kind != "odd_headers" or case.proof_in_headers)
-]
+def hostile(case: Case) -> list[str]:
+    """Return the ways in which its messages can be spoilt so that they prove nothing."""
+    kinds = {"forge": True, "cut": True, "huge": True}
+    kinds |= {"odd_headers": case.proof_in_headers, "other_environment": case.has_environment}
+    return [kind for kind, can_be in kinds.items() if can_be]
 
 
 # Setting up, and beginning.
@@ -76,6 +72,7 @@ async def test_an_empty_secret_verifies_nothing(shop: Shop, case: Case) -> None:
     (message,) = shop.deliveries()
     async with shop.panel.db.transaction() as session:
         await session.execute(update(PaymentMethod).values(secrets_sealed=None))
+    shop.methods.clear()
     assert (await shop.send(message)).status_code == case.refused
 
 
@@ -179,16 +176,17 @@ async def test_a_panel_that_was_away_is_told_again(shop: Shop, case: Case) -> No
 # Messages that are none.
 
 
-@pytest.mark.parametrize(("case", "kind"), HOSTILE)
-async def test_messages_that_prove_nothing_are_refused(shop: Shop, case: Case, kind: str) -> None:  # rules 2 and 16
+@every(telling)
+async def test_messages_that_prove_nothing_are_refused(shop: Shop, case: Case) -> None:  # rules 2 and 16
     deposit = await shop.begin()
-    before = len(await shop.events())
-    await shop.do(deposit, "forge", kind=kind)
-    (message,) = shop.deliveries()
-    unread = 400 if kind == "cut" and not case.binds_body else case.refused
-    assert message["status"] == (413 if kind == "huge" else unread), message["tries"]
-    if unread != 400:
-        assert len(await shop.events()) == before, "what proves nothing is not kept"
+    for kind in hostile(case):
+        before = len(await shop.events())
+        await shop.do(deposit, "forge", kind=kind)
+        message = shop.deliveries()[-1]
+        unread = 400 if kind == "cut" and not case.binds_body else case.refused
+        assert message["status"] == (413 if kind == "huge" else unread), (kind, message["tries"])
+        if unread != 400:
+            assert len(await shop.events()) == before, f"{kind}: what proves nothing is not kept"
     left = await shop.heard(deposit)
     assert (left.state, await shop.balance()) == (S.PENDING, 0)
 
@@ -297,19 +295,13 @@ async def test_a_charge_back_takes_it_and_a_won_dispute_gives_it_again(shop: Sho
 
 
 @every(lambda case: case.creates)
-@pytest.mark.parametrize(
-    "fault",
-    [{"kind": "status_5xx"}, {"kind": "timeout"}, {"kind": "garbage"}, {"kind": "drop", "when": "after"}],
-    ids=str,
-)
-async def test_a_gateway_that_fails_to_begin_can_be_tried_again(
-    shop: Shop, case: Case, fault: dict[str, str]
-) -> None:  # rule 2
-    shop.fault(**fault, action="create", times=None)
-    for _ in range(2):
+async def test_a_gateway_that_fails_to_begin_can_be_tried_again(shop: Shop, case: Case) -> None:  # rule 2
+    for kind, when in (("status_5xx", "before"), ("timeout", "before"), ("garbage", "before"), ("drop", "after")):
+        shop.fault(kind, when=when, action="create", times=None)
         with pytest.raises(GatewayFailedError):
             await shop.begin(key="once")
-    shop.sandbox.clear_faults()
+        shop.sandbox.clear_faults()
+    assert await shop.balance() == 0
     deposit = await shop.begin(key="once")
     assert deposit.state == S.PENDING
     await shop.did(deposit, "pay")
@@ -317,20 +309,14 @@ async def test_a_gateway_that_fails_to_begin_can_be_tried_again(
 
 
 @every(asking)
-@pytest.mark.parametrize("fault", ["status_5xx", "timeout", "garbage"])
-async def test_a_gateway_that_cannot_be_asked_now_is_asked_later(shop: Shop, case: Case, fault: str) -> None:  # rule 12
+async def test_a_gateway_that_cannot_be_asked_now_is_asked_later(shop: Shop, case: Case) -> None:  # rule 12
     deposit = await shop.begin()
     shop.fault("lose")
     await shop.do(deposit, "pay")
-    shop.fault(fault, action="query", times=None)
-    left = await shop.asked(deposit)
-    assert (left.state, await shop.balance()) == (S.PENDING, 0)
-    shop.sandbox.clear_faults()
+    for kind in ("status_5xx", "timeout", "garbage"):
+        shop.fault(kind, action="query", times=None)
+        left = await shop.asked(deposit)
+        assert (left.state, await shop.balance()) == (S.PENDING, 0), kind
+        shop.sandbox.clear_faults()
     paid = await shop.asked(deposit)
     assert (paid.state, await shop.balance(), await shop.credits()) == (S.PAID, case.amount, 1)
-
-
-@every()
-async def test_stranger_gateways_are_not_found(shop: Shop, case: Case) -> None:
-    answer: httpx.Response = await shop.http.post(f"{shop.address}/api/payment/{case.gateway}-x/webhook", content=b"{}")
-    assert answer.status_code == 404

@@ -57,8 +57,8 @@ input, select { width: 100%; min-height: 44px; padding: .5rem .75rem; font: inhe
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; }
 caption { text-align: left; font-weight: 650; font-size: 1rem; padding-bottom: .5rem; }
-th, td { text-align: left; vertical-align: top; padding: .375rem .75rem .375rem 0; border-top: 1px solid var(--line);
-  overflow-wrap: anywhere; }
+th, td { text-align: left; vertical-align: top; padding: .375rem .75rem .375rem 0; border-top: 1px solid var(--line); }
+td + td { overflow-wrap: anywhere; }
 code { font-size: .875em; overflow-wrap: anywhere; }
 """
 
