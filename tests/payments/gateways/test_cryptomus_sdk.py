@@ -67,7 +67,10 @@ def test_their_client_pays_in_the_sandbox(sandbox: GatewayProcess) -> None:
     setup = sandbox.setup("heleket")
     options = ClientOptions(base_url=setup["base_url"])
     client = HeleketPayment(merchant_id=setup["merchant"], api_key=setup["secret"], options=options)
-    wanted = CreateInvoiceRequest(amount="25.17", currency="USD", order_id="SDK1", lifetime=600)
+    sandbox.configure(retry_seconds=[])
+    wanted = CreateInvoiceRequest(
+        amount="25.17", currency="USD", order_id="SDK1", lifetime=600, url_callback="http://127.0.0.1:9/nobody"
+    )
     made = client.create_invoice(wanted)
     assert (made.order_id, made.amount, made.effective_status()) == ("SDK1", "25.17", "check")
     # The same number again is the same invoice, whatever it is said to cost.
@@ -80,6 +83,7 @@ def test_their_client_pays_in_the_sandbox(sandbox: GatewayProcess) -> None:
     assert paid.payment_amount is not None
     assert Decimal(paid.payment_amount) > 25
     client.resend_webhook(InfoOptions.by_order_id("SDK1"))
+    assert sandbox.wait_idle()
     told = [one["body"] for one in sandbox.deliveries(vendor="heleket")]
     (message,) = {body for body in told if json.loads(body)["uuid"] == made.uuid}
     assert told.count(message) == 2
