@@ -17,12 +17,11 @@ from smmpanel.payments.gateways.calling import call, call_json, refused
 from smmpanel.payments.gateways.flutterwave_messages import (
     SUCCESS,
     is_settled,
-    number_in,
     read_answer,
     read_message,
     refund_status,
 )
-from smmpanel.payments.gateways.parts import email_of, object_in
+from smmpanel.payments.gateways.parts import email_of, number_in, object_in
 from smmpanel.payments.protocol import (
     Account,
     Asked,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-from smmpanel.payments.gateways.parts import iso_moment, object_in, objects_in
+from smmpanel.payments.gateways.parts import NUMBER_MAX, iso_moment, number_in, object_in, objects_in
 from smmpanel.payments.protocol import Asked, GatewayStatus, Notice, Reading, UnreadableMessageError
 from smmpanel.payments.signing import amount_in, read_json, text_in
 
@@ -26,7 +26,6 @@ REFUNDED = "completed"
 """And what comes after a hyphen: `completed-mpgs`, `completed-bank-transfer`."""
 REFUND_FAILED = frozenset({"failed", "disburse-failed"})
 SUCCESS = "success"
-NUMBER_MAX = 100
 NOT_FOUND = "no such transaction yet"
 NOTHING = "a charge of nothing"
 
@@ -86,14 +85,6 @@ def charge_notice(data: Fields, *, unproved: bool = False) -> Notice:
         occurred_at=iso_moment(data.get("created_at")),
         unproved=unproved,
     )
-
-
-def number_in(value: object) -> str:
-    """Read a number or reference that must be there."""
-    number = text_in(value)
-    if not 0 < len(number) <= NUMBER_MAX:
-        raise UnreadableMessageError
-    return number
 
 
 def refund_status(word: str) -> GatewayStatus | None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-from smmpanel.payments.gateways.parts import iso_moment, object_in, objects_in
+from smmpanel.payments.gateways.parts import NUMBER_MAX, iso_moment, number_in, object_in, objects_in
 from smmpanel.payments.minor_units import from_minor
 from smmpanel.payments.protocol import Asked, GatewayStatus, Notice, Reading, UnreadableMessageError
 from smmpanel.payments.signing import read_json, text_in
@@ -36,7 +36,6 @@ REFUND_STATES: Mapping[str, GatewayStatus | None] = {
 """None: it is under way, and says nothing yet. Other words: a person has to look."""
 OPEN_DISPUTES = frozenset({"awaiting-merchant-feedback", "awaiting-bank-feedback", "pending"})
 LOST, WON = frozenset({"merchant-accepted", "auto-accepted"}), "declined"
-NUMBER_MAX = 100
 UNDER_WAY = "a refund that is under way"
 NOT_FOUND = "no such transaction yet"
 NOTHING = "a transaction of nothing"
@@ -125,14 +124,6 @@ def notice_of(data: Fields, status: GatewayStatus | None) -> Notice:
 def reference_in(value: object) -> str:
     """Return our reference out of Paystack's: a page that had to be made again has a number behind it."""
     return _PAGE.sub("", number_in(value))
-
-
-def number_in(value: object) -> str:
-    """Read a number or reference that must be there."""
-    number = text_in(value)
-    if not 0 < len(number) <= NUMBER_MAX:
-        raise UnreadableMessageError
-    return number
 
 
 def _refund_told(key: str, word: str, data: Fields) -> Reading:

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from smmpanel.payments.gateways.parts import object_in, objects_in, unix_moment
+from smmpanel.payments.gateways.parts import number_in, object_in, objects_in, unix_moment
 from smmpanel.payments.minor_units import from_minor, places_of
 from smmpanel.payments.protocol import Asked, GatewayStatus, Notice, Reading, UnreadableMessageError
 from smmpanel.payments.signing import read_json, text_in
@@ -202,7 +202,4 @@ def _amount(value: object, currency: str) -> Decimal:
 
 
 def _id(value: object) -> str:
-    name = text_in(value.get("id") if isinstance(value, Mapping) else value)
-    if not 0 < len(name) <= ID_MAX:
-        raise UnreadableMessageError
-    return name
+    return number_in(value.get("id") if isinstance(value, Mapping) else value, longest=ID_MAX)
