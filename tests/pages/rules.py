@@ -101,6 +101,7 @@ OWN_IDS: Mapping[str, Mapping[str, str]] = {
     "/docs/assets/{name}": {"name": "SELECT 'swagger-ui.css'"},
     "/orders/{order_id:int}/pause": DRIP,
     "/orders/{order_id:int}/resume": DRIP,
+    "/staff/deposits/{deposit_id}/approve": {"deposit_id": "SELECT max(id) FROM deposits WHERE state = 'expired'"},
     "/staff/people/{user_id}": {"user_id": "SELECT id FROM users WHERE username = 'viewer'"},
     "/staff/people/{user_id}/role": {"user_id": "SELECT id FROM users WHERE username = 'member1'"},
     "/staff/people/{user_id}/permissions": {"user_id": "SELECT id FROM users WHERE username = 'member1'"},
