@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from benchmarks import add, crowded, memory, pages, services, statuses, submission
+from benchmarks import add, crowded, memory, pages, reconciled, services, statuses, submission, webhooks
 from benchmarks.figures import Figure, table
 from benchmarks.place import Place, a_place, end_cleanly_when_told
 from benchmarks.seeding import Customer, Wanted, import_catalogue, make_customers
@@ -26,6 +26,8 @@ NAMES = {
     "new-order": 7,
     "orders": 8,
     "dashboard": 9,
+    "webhooks": 10,
+    "reconciled": 11,
 }
 
 
@@ -41,6 +43,9 @@ class Sizes:
     crowd_seconds: float = 24
     traded: int = 1_000_000
     opened: int = 300
+    webhooks: int = 6_000
+    webhook_seconds: int = 12
+    listed: int = 100_000
     pages_seconds: float = 5
     settle_seconds: float = memory.SETTLE_SECONDS
 
@@ -54,6 +59,9 @@ QUICK = Sizes(
     crowd_seconds=8,
     traded=20_000,
     opened=50,
+    webhooks=600,
+    webhook_seconds=4,
+    listed=5_000,
     pages_seconds=2,
     settle_seconds=6,
 )
@@ -91,12 +99,20 @@ def _on_stage(number: int, stage: Stage, sizes: Sizes) -> Figure:
 
 def run(wanted: set[int], sizes: Sizes, say: Callable[[str], None]) -> Iterator[Figure]:
     """Measure the wanted figures, each as soon as what it stands on is there."""
-    if wanted & {1, 2, 3, 4, 5}:
+    if wanted & {1, 2, 3, 4, 5, 10, 11}:
         with a_place() as place:
             if 2 in wanted:
                 say("2: services")
                 with place.copy("catalogue") as other:
                     yield services.measure(other, seconds=sizes.services_seconds)
+            if 10 in wanted:
+                say("10: webhooks")
+                with place.copy("paying") as other:
+                    payers = make_customers(other, CUSTOMERS)
+                    yield webhooks.measure(other, payers, messages=sizes.webhooks, seconds=sizes.webhook_seconds)
+            if 11 in wanted:
+                say("11: reconciled")
+                yield reconciled.measure(place, rows=sizes.listed)
             if wanted & {1, 3, 4, 5}:
                 say("making customers and a catalogue")
                 with a_stage(place) as stage:

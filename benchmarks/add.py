@@ -1,9 +1,6 @@
 """API `add` against `pgbench` running the same work, one order per transaction, on the same database."""
 
-import re
-import subprocess
-from tempfile import NamedTemporaryFile
-
+from benchmarks.comparing import pgbench_pace
 from benchmarks.figures import Figure
 from benchmarks.load import Load, drive, form_request
 from benchmarks.place import Place
@@ -71,24 +68,7 @@ def pgbench(place: Place, customers: list[Customer], services: list[Wanted], *, 
     script = SCRIPT.replace("{terms}", TERMS)
     script = script.replace("{first_service}", str(ids[0])).replace("{last_service}", str(ids[-1]))
     script = script.replace("{first_user}", str(min(users))).replace("{last_user}", str(max(users)))
-    with NamedTemporaryFile("w", suffix=".sql") as file:
-        file.write(script)
-        file.flush()
-        command = [
-            str(place.postgres.bin("pgbench")),
-            "--no-vacuum",
-            "--protocol=prepared",
-            f"--client={CONNECTIONS}",
-            "--jobs=2",
-            f"--time={seconds}",
-            f"--file={file.name}",
-            place.url,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = re.search(r"tps = ([0-9.]+)", done.stdout)
-    if found is None or "failed: 0 " not in done.stdout.replace("number of failed transactions", "failed"):
-        raise RuntimeError(done.stdout + done.stderr)
-    return float(found[1])
+    return pgbench_pace(place, script, clients=CONNECTIONS, seconds=seconds)
 
 
 def measure(place: Place, customers: list[Customer], services: list[Wanted], *, seconds: int) -> Figure:

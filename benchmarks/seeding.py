@@ -8,11 +8,13 @@ from pathlib import Path
 
 import uvloop
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from benchmarks.place import Place
 from smmpanel.accounts.access import Actor
 from smmpanel.accounts.models import User
 from smmpanel.accounts.states import Role
+from smmpanel.catalog.fx import set_rate
 from smmpanel.catalog.importing import fetch_catalogue, import_services
 from smmpanel.entrypoints.opening import open_panel
 from smmpanel.kernel.crypto import load_vault
@@ -26,6 +28,7 @@ from smmpanel.sandbox.process import SandboxProcess
 CURRENCY = "USD"
 BALANCE = Decimal(100_000)
 CUSTOMERS_AT_ONCE = 500
+VND_RATE = Decimal("0.00004")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,12 @@ def make_customers(place: Place, number: int, *, name: str = "customer", balance
 
     with_panel(place, work)
     return customers
+
+
+async def tell_rate(session: AsyncSession, panel: Panel) -> None:
+    """Say what đồng are worth, so that they can be paid in."""
+    now = panel.clock()
+    await set_rate(session, "VND", panel.currency, VND_RATE, currency=panel.currency, actor=Actor.cli(), now=now)
 
 
 async def _fund(panel: Panel, ids: list[int], balance: Decimal) -> None:
