@@ -198,7 +198,7 @@ TAGS = [
     {"name": "Staff: orders", "description": "All customers' orders; each deed takes a permission and is recorded."},
     {"name": "Staff: users", "description": "All accounts; their balances, suspending and banning."},
     {"name": "Staff: services", "description": "All services, on sale or not; making and changing them."},
-    {"name": "Staff: deposits", "description": "All customers' deposits; approving and rejecting them."},
+    {"name": "Staff: deposits", "description": "All customers' deposits; approving, rejecting and paying them back."},
     {"name": "Running", "description": "How the panel is doing."},
 ]
 
