@@ -83,6 +83,7 @@ INSERT INTO payment_receipts (gateway, method_id, source, external_id, amount, c
 SELECT 'sepay', m.id, 'webhook', 'webhook:' || i || s, 100000, 'VND', 'thanks', s, 'unmatched',
        CASE WHEN s = 'credited' THEN (SELECT min(id) FROM deposits WHERE user_id = %(user)s) END
   FROM numbers, payment_methods m, unnest(ARRAY['credited', 'review', 'dismissed']) AS s WHERE m.gateway = 'sepay';
+UPDATE deposits SET received = 90000, credited = 3.6 WHERE id = (SELECT min(id) FROM deposits WHERE user_id = %(user)s);
 
 ANALYZE;
 

@@ -32,6 +32,11 @@ class Line:
     gross: Decimal
     """What arrived, in the wallet's currency."""
 
+    @property
+    def rate_places(self) -> int:
+        """How many decimals the rate has."""
+        return max(0, -int(self.receipt.rate.normalize().as_tuple().exponent))
+
 
 @dataclass(frozen=True, slots=True)
 class ReceiptPage:
