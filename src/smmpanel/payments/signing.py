@@ -81,10 +81,10 @@ def text_in(value: object) -> str:
     return value.replace("\0", "").encode("utf-8", "replace").decode()
 
 
-def number_in(value: object) -> str:
-    """Read the number or name that something has at its gateway: one to a hundred characters. Raises `UnreadableMessageError`."""
+def number_in(value: object, *, longest: int = NUMBER_MAX) -> str:
+    """Read the number or name that something has at its gateway, which must be there. Raises `UnreadableMessageError`."""
     number = text_in(value).strip()
-    if not 0 < len(number) <= NUMBER_MAX:
+    if not 0 < len(number) <= longest:
         raise UnreadableMessageError
     return number
 

@@ -21,7 +21,7 @@ from smmpanel.payments.gateways.flutterwave_messages import (
     read_message,
     refund_status,
 )
-from smmpanel.payments.gateways.parts import email_of, number_in, object_in
+from smmpanel.payments.gateways.parts import email_of, object_in
 from smmpanel.payments.protocol import (
     Account,
     Asked,
@@ -38,7 +38,7 @@ from smmpanel.payments.protocol import (
     Started,
     UnreadableMessageError,
 )
-from smmpanel.payments.signing import hmac_text, is_one_of, read_json, text_in
+from smmpanel.payments.signing import hmac_text, is_one_of, number_in, read_json, text_in
 
 API_URL = "https://api.flutterwave.com"
 HASH, SIGNATURE = "verif-hash", "flutterwave-signature"

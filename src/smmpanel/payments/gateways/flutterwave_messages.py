@@ -9,9 +9,9 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-from smmpanel.payments.gateways.parts import NUMBER_MAX, iso_moment, number_in, object_in, objects_in
+from smmpanel.payments.gateways.parts import iso_moment, object_in, objects_in
 from smmpanel.payments.protocol import Asked, GatewayStatus, Notice, Reading, UnreadableMessageError
-from smmpanel.payments.signing import amount_in, read_json, text_in
+from smmpanel.payments.signing import NUMBER_MAX, amount_in, number_in, read_json, text_in
 
 SOURCE = "flutterwave"
 CHARGES = frozenset({"charge.completed", "charge.successful", "charge.failed", "charge.pending"})

@@ -1,4 +1,4 @@
-"""Parts of gateways' JSON that several of them write alike: objects, lists, numbers, moments; and an address for customers without one."""
+"""Parts of gateways' JSON that several of them write alike: objects, lists, moments; and an address for customers without one."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -6,9 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from smmpanel.payments.protocol import Intent, UnreadableMessageError
-from smmpanel.payments.signing import text_in
 
-NUMBER_MAX = 100
 MOMENT_DIGITS_MAX = 12
 MOMENT_TEXT_MAX = 40
 
@@ -25,14 +23,6 @@ def objects_in(value: object) -> Sequence[Mapping[str, Any]]:
     if not isinstance(value, list):
         raise UnreadableMessageError
     return [object_in(one) for one in value]
-
-
-def number_in(value: object, *, longest: int = NUMBER_MAX) -> str:
-    """Return a number or reference that must be there; raises `UnreadableMessageError`."""
-    number = text_in(value)
-    if not 0 < len(number) <= longest:
-        raise UnreadableMessageError
-    return number
 
 
 def iso_moment(value: object) -> datetime | None:

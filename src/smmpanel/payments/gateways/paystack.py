@@ -14,7 +14,7 @@ from smmpanel.kernel.http import Outgoing
 from smmpanel.kernel.i18n import marked
 from smmpanel.payments.gateways.addresses import address_in, check_address, link_in
 from smmpanel.payments.gateways.calling import call, call_json, refused
-from smmpanel.payments.gateways.parts import email_of, number_in, object_in
+from smmpanel.payments.gateways.parts import email_of, object_in
 from smmpanel.payments.gateways.paystack_messages import PLACES, paid_number, read_answer, read_message
 from smmpanel.payments.minor_units import to_minor
 from smmpanel.payments.protocol import (
@@ -32,7 +32,7 @@ from smmpanel.payments.protocol import (
     Started,
     UnreadableMessageError,
 )
-from smmpanel.payments.signing import hmac_text, is_one_of, read_json, text_in
+from smmpanel.payments.signing import hmac_text, is_one_of, number_in, read_json, text_in
 
 API_URL = "https://api.paystack.co"
 PROOF = "x-paystack-signature"

@@ -6,10 +6,10 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-from smmpanel.payments.gateways.parts import NUMBER_MAX, iso_moment, number_in, object_in, objects_in
+from smmpanel.payments.gateways.parts import iso_moment, object_in, objects_in
 from smmpanel.payments.minor_units import from_minor
 from smmpanel.payments.protocol import Asked, GatewayStatus, Notice, Reading, UnreadableMessageError
-from smmpanel.payments.signing import read_json, text_in
+from smmpanel.payments.signing import NUMBER_MAX, number_in, read_json, text_in
 
 PLACES = 2
 """In every currency that is taken here."""

@@ -8,10 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from smmpanel.payments.gateways.parts import number_in, object_in, objects_in, unix_moment
+from smmpanel.payments.gateways.parts import object_in, objects_in, unix_moment
 from smmpanel.payments.minor_units import from_minor, places_of
 from smmpanel.payments.protocol import Asked, GatewayStatus, Notice, Reading, UnreadableMessageError
-from smmpanel.payments.signing import read_json, text_in
+from smmpanel.payments.signing import number_in, read_json, text_in
 
 SOURCE = "stripe"
 REFERENCE = "reference"
