@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from smmpanel.accounts.access import Actor
 from smmpanel.catalog.fx import FxRateMissingError, rate_between, set_rate
-from smmpanel.entrypoints.demo.gateways import BANK, FakeGateways, FakeVendor
+from smmpanel.entrypoints.demo.gateways import BANK, FakeGateways
 from smmpanel.kernel.panel import Panel
 from smmpanel.payments.deciding import approve_deposit
 from smmpanel.payments.inbox import settle_waiting
@@ -34,7 +34,7 @@ ACCOUNT = {"account_number": "0000000000", "account_name": "DEMO PANEL"}
 VIETNAMESE_BANK = {"bank": "970416"}
 OTHER_BANK = {"bank_name": "Example Bank"}
 WHERE_TO_TRANSFER = "Demo: chuyển khoản thử tại {bank}\nMake the transfer at {bank}; no money moves."
-NOT_PROVED_HERE = ("bank", "account_number", "account_name", "memo_prefix")
+OURS = ("account_number", "account_name", "memo_prefix")
 HOUR_MINUTES, WEEK_MINUTES = 60, 7 * 24 * 60
 
 
@@ -53,22 +53,26 @@ class Bank:
         currency = self.panel.currency
         by_transfer = MethodTerms("", currency, smallest(currency), options=await self._account())
         if currency == WATCHED:
-            told = (await self.gateways.vendors())[BANK].setup
-            told = {name: value for name, value in told.items() if name not in NOT_PROVED_HERE}
-            told["instructions"] = WHERE_TO_TRANSFER.format(bank=self.gateways.bank)
-            terms = replace(by_transfer, name="VietQR", options={**by_transfer.options, **VIETNAMESE_BANK})
-            self.watched = await self._complete(BANK, terms, told)
+            terms = replace(by_transfer, name="VietQR")
+            self.watched = await self._complete(BANK, terms, await self._watching())
         terms = replace(by_transfer, name="Bank transfer", expires_minutes=WEEK_MINUTES, position=1)
         self.by_hand = await self._complete("manual", terms, OTHER_BANK)
 
     async def open_elsewhere(self) -> list[str]:
         """Offer every gateway that the sandbox plays; returns their names."""
         known = self.panel.payment_gateways.names()
-        vendors = [one for one in (await self.gateways.vendors()).values() if one.name != BANK and one.gateway in known]
-        for place, vendor in enumerate(vendors):
-            await self._worth(vendor.currency)
-            await self._offer(vendor, 2 + place)
-        return [vendor.title for vendor in vendors]
+        vendors = [one for one in (await self.gateways.vendors()).values() if one.gateway in known]
+        offered: list[str] = []
+        for vendor in vendors:
+            if vendor.name == BANK and self.watched is not None:
+                continue
+            currency = vendor.currency
+            await self._worth(currency)
+            terms = MethodTerms(vendor.title, currency, smallest(currency), position=2 + len(offered))
+            told = {**await self._account(), **await self._watching()} if vendor.name == BANK else vendor.setup
+            await self._complete(vendor.gateway, terms, told)
+            offered.append(vendor.title)
+        return offered
 
     async def pay_in(self, user_id: int, amount: Decimal) -> None:
         """Have somebody pay in, and the money arrive."""
@@ -106,20 +110,18 @@ class Bank:
         async with self.panel.db.transaction() as session:
             return {"memo_prefix": await memo_prefix(session), **ACCOUNT}
 
-    async def _offer(self, vendor: FakeVendor, position: int) -> None:
-        terms = MethodTerms(vendor.title, vendor.currency, smallest(vendor.currency), position=position)
-        options, secrets = self._split(vendor.gateway, vendor.setup)
-        async with self.panel.db.transaction() as session:
-            terms = replace(terms, options=options)
-            made = await add_method(session, self.panel, vendor.gateway, terms, actor=self.staff, secrets=secrets)
-            await enable_method(session, self.panel, made.id, actor=self.staff)
+    async def _watching(self) -> dict[str, str]:
+        """Return what a watched account is set up with, beside whose it is."""
+        told = (await self.gateways.vendors())[BANK].setup
+        told = {name: value for name, value in told.items() if name not in OURS}
+        return {**told, **VIETNAMESE_BANK, "instructions": WHERE_TO_TRANSFER.format(bank=self.gateways.bank)}
 
     async def _complete(self, gateway: str, terms: MethodTerms, told: Mapping[str, str]) -> int:
         """Set a method up; where the preset brings one of the kind, it is that one which is completed."""
         options, secrets = self._split(gateway, told)
         terms = replace(terms, options={**terms.options, **options})
         async with self.panel.db.transaction() as session:
-            known = next(iter(await methods_of(session, gateway)), None)
+            known = next((one for one in await methods_of(session, gateway) if not one.enabled), None)
             if known is None:
                 made = await add_method(session, self.panel, gateway, terms, actor=self.staff, secrets=secrets)
             else:
