@@ -1,5 +1,6 @@
 """Stripe's own library against our fake of Stripe: the fake is as much like Stripe as the library can tell."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -20,11 +21,14 @@ FORM: dict[str, object] = {
 
 
 @pytest.fixture
-def client(sandbox: GatewayProcess) -> stripe.StripeClient:
+def client(sandbox: GatewayProcess) -> Iterator[stripe.StripeClient]:
     sandbox.reset()
     sandbox.set_clock(datetime.now(UTC))
-    sandbox.configure(retry_seconds=[])
-    return to(sandbox, sandbox.setup("stripe")["secret_key"])
+    # A panel of other tests may be there, which answers no messages while these tests run.
+    others = sandbox.control("GET", "settings")["notify_base"]
+    sandbox.configure(retry_seconds=[], notify_base="http://127.0.0.1:9")
+    yield to(sandbox, sandbox.setup("stripe")["secret_key"])
+    sandbox.configure(notify_base=others)
 
 
 def to(sandbox: GatewayProcess, key: str) -> stripe.StripeClient:
