@@ -7,8 +7,11 @@ import pytest
 
 from payments.conftest import Till
 from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.payments.gateways.flutterwave import Flutterwave
 from smmpanel.payments.gateways.manual import ManualTransfer
-from smmpanel.payments.protocol import Setting
+from smmpanel.payments.gateways.paystack import Paystack
+from smmpanel.payments.gateways.stripe import Stripe
+from smmpanel.payments.protocol import Gateway, Setting
 from smmpanel.payments.staff.method_forms import new_typed, sign_of_tests, terms_in
 from staff_browser import sign_in
 
@@ -62,6 +65,22 @@ def test_what_shows_that_a_method_is_for_tests() -> None:
         ({"environment": "sandbox"}, "sandbox"),
     ):
         assert sign_of_tests(kind, options) == shows  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "shows"),
+    [
+        (Paystack, "sk_test_1", "sk_test_"),
+        (Paystack, "sk_live_1", ""),
+        (Stripe, "rk_test_1", "rk_test_"),
+        (Stripe, "rk_live_1", ""),
+        (Flutterwave, "FLWSECK_TEST-1", "FLWSECK_TEST-"),
+        (Flutterwave, "FLWSECK-1", ""),
+    ],
+)
+def test_keys_show_that_a_method_is_for_tests(kind: type[Gateway], key: str, shows: str) -> None:
+    assert sign_of_tests(kind, {}, {"secret_key": (key, "sk_test_older")}) == shows
+    assert sign_of_tests(kind, {}, {}) == ""
 
 
 def test_amounts_among_the_settings_are_read_as_numbers() -> None:

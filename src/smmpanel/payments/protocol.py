@@ -78,6 +78,8 @@ class Setting:
     choices: tuple[tuple[str, str], ...] = ()
     """Values and their labels; of `choice` only."""
     default: str = ""
+    test_begins: tuple[str, ...] = ()
+    """How values begin that are for tests only, with no real money behind them."""
     longest: int = 2000
     """How many characters it may have."""
 

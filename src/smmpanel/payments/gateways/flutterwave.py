@@ -67,6 +67,7 @@ class Flutterwave:
             marked("Secret key"),
             "secret",
             hint=marked("Of version 3. Begins with FLWSECK-, or with FLWSECK_TEST- for no real money."),
+            test_begins=("FLWSECK_TEST-",),
         ),
         Setting(
             "proof",

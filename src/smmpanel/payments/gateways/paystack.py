@@ -62,6 +62,7 @@ class Paystack:
             hint=marked(
                 "Begins with sk_live_, or with sk_test_ for no real money. Paystack signs its messages with it too."
             ),
+            test_begins=("sk_test_",),
         ),
         Setting(
             "base_url",

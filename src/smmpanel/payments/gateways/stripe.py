@@ -69,6 +69,7 @@ class Stripe:
             marked("Secret key"),
             "secret",
             hint=marked("Begins with sk_live_ or rk_live_, or with sk_test_ or rk_test_ for no real money."),
+            test_begins=("sk_test_", "rk_test_"),
         ),
         Setting(
             "webhook_secret",

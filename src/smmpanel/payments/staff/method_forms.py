@@ -1,6 +1,6 @@
 """What staff type about a payment method: read from its form, and written into it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -93,9 +93,14 @@ def new_typed(kind: type[Gateway], *, name: str, currency: str, prefix: str) -> 
     }
 
 
-def sign_of_tests(kind: type[Gateway], options: Mapping[str, Any]) -> str:
-    """Return what shows that a method is set up for tests: another address than its gateway's own, or its word for tests."""
+def sign_of_tests(
+    kind: type[Gateway], options: Mapping[str, Any], secrets: Mapping[str, Sequence[str]] | None = None
+) -> str:
+    """Return what shows that a method is set up for tests: another address than its gateway's own, its word for tests, its key."""
     for setting in kind.settings:
+        newest = next(iter((secrets or {}).get(setting.name, ())), "")
+        if sign := next((begin for begin in setting.test_begins if newest.startswith(begin)), ""):
+            return sign
         kept = str(options.get(setting.name) or "")
         if setting.kind == "choice" and kept in TEST_WORDS:
             return kept

@@ -97,7 +97,10 @@ async def show_methods(request: Request, panel: CurrentPanel, viewer: Looking, s
     """Show all payment methods."""
     kinds = [(name, gateway_class(panel, name).title) for name in panel.payment_gateways.names()]
     methods = await methods_of(session)
-    tests = {one.id: sign_of_tests(gateway_class(panel, one.gateway), one.options) for one in methods}
+    tests = {
+        one.id: sign_of_tests(gateway_class(panel, one.gateway), one.options, secrets_of(panel.vault, one))
+        for one in methods
+    }
     shown = MethodsPage(methods, kinds, dict(kinds), tests, viewer.may(Permission.GATEWAYS_EDIT))
     return page(request, "payments/staff/methods.html", shown)
 
@@ -200,7 +203,7 @@ def _form(
         errors=errors or {},
         method=method,
         secrets={name: [secret[-TAIL:] for secret in secrets] for name, secrets in kept.items()},
-        test_address=sign_of_tests(kind, typed),
+        test_address=sign_of_tests(kind, typed, kept),
         webhook="" if kind.approved_by_staff else f"{site_of(request)}/api/payment/{kind.slug}/webhook",
         may_edit=viewer.may(Permission.GATEWAYS_EDIT),
         comparisons=comparisons,
