@@ -76,7 +76,7 @@ class Midtrans:
             choices=((PRODUCTION, marked("Production")), (SANDBOX, marked("Sandbox: no real money"))),
             default=PRODUCTION,
         ),
-        Setting("server_key", marked("Server key"), "secret"),
+        Setting("server_key", marked("Server key"), "secret", test_begins=(SANDBOX_KEY,)),
         Setting(
             PROOF,
             marked("Key that notifications are signed with"),

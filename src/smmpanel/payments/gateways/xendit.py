@@ -69,7 +69,7 @@ class Xendit:
     approved_by_staff: ClassVar[bool] = False
     expires_minutes: ClassVar[int] = 24 * 60
     settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("secret_key", marked("Secret key"), "secret"),
+        Setting("secret_key", marked("Secret key"), "secret", test_begins=(TEST_KEY,)),
         Setting(TOKEN, marked("Webhook verification token"), "secret"),
         Setting(
             "surface",
