@@ -447,6 +447,12 @@ async def test_an_order_is_made(vendor: FakeVendor) -> None:
     assert sent.body.startswith(VECTORS["binance.body"].encode()[:-1])
 
 
+@pytest.mark.parametrize("code", [None, "", "x" * 501])
+async def test_an_order_without_a_code_that_can_be_scanned_has_its_page(vendor: FakeVendor, code: str | None) -> None:
+    vendor.answering(success({**MADE, "qrContent": code}))
+    assert (await at(vendor).start(intent())).shown == {"kind": "redirect", "redirect_url": MADE["checkoutUrl"]}
+
+
 async def test_orders_stay_open_for_an_hour_at_most(vendor: FakeVendor) -> None:
     vendor.answering(success(MADE))
     await at(vendor).start(intent(expires_at=NOW + timedelta(days=2)))

@@ -61,6 +61,8 @@ OLDEST, AHEAD = timedelta(days=1), timedelta(minutes=10)
 credits nothing twice."""
 REASON_MAX = 256
 ORDERS_MAX = 5
+QR_MAX = 500
+"""Longer ones are no codes that a telephone reads from a screen."""
 API_KEY = re.compile(r"[!-~]{1,128}")
 REQUEST_ID = re.compile(r"[A-Za-z0-9]{1,32}")
 WRONG_KEY = marked("must be the key as Binance shows it, without spaces")
@@ -143,7 +145,7 @@ class BinancePay:
         except UnreadableMessageError:
             raise GatewayFailedError from None
         shown = {"kind": "redirect", "redirect_url": link_in(made.get("checkoutUrl"))}
-        return Started(shown | ({"qr": code} if code else {}), number)
+        return Started(shown | ({"qr": code} if 0 < len(code) <= QR_MAX else {}), number)
 
     def verify(self, message: Message, now: datetime) -> str | None:
         """Return `rsa` for a message that was signed with a key of Binance's, not long ago."""
