@@ -11,6 +11,7 @@ from smmpanel.payments.gateways.flutterwave import Flutterwave
 from smmpanel.payments.gateways.manual import ManualTransfer
 from smmpanel.payments.gateways.paystack import Paystack
 from smmpanel.payments.gateways.stripe import Stripe
+from smmpanel.payments.policies import Policy
 from smmpanel.payments.protocol import Gateway, Setting
 from smmpanel.payments.staff.method_forms import new_typed, sign_of_tests, terms_in
 from staff_browser import sign_in
@@ -95,3 +96,11 @@ def test_amounts_among_the_settings_are_read_as_numbers() -> None:
         with pytest.raises(InvalidInputError) as refused:
             terms_in(WithLimit, {**form, "ceiling": wrong})
         assert refused.value.fields["field"] == "ceiling"
+
+
+@pytest.mark.parametrize(("kind", "underpaid"), [(ManualTransfer, "credit"), (Paystack, "review")])
+def test_less_than_a_page_asked_for_is_looked_at_and_less_by_transfer_is_credited(
+    kind: type[Gateway], underpaid: str
+) -> None:
+    assert new_typed(kind, name="", currency="VND", prefix="HMM")["underpaid"] == underpaid
+    assert Policy.usual(by_transfer=kind.uses_memo).checked()["underpaid"] == underpaid

@@ -58,7 +58,8 @@ class MethodTerms:
     fee_fixed: Decimal = Decimal(0)
     expires_minutes: int = 60
     options: Mapping[str, Any] = field(default_factory=dict)
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy | None = None
+    """Unless it is said: what is usual for gateways of this kind."""
     position: int = 0
 
 
@@ -245,7 +246,7 @@ def _apply(panel: Panel, method: PaymentMethod, terms: MethodTerms) -> None:
     method.minimum, method.maximum = terms.minimum, terms.maximum
     method.fee_percent, method.fee_fixed = terms.fee_percent, terms.fee_fixed
     method.expires_minutes = terms.expires_minutes
-    method.policy = terms.policy.checked()
+    method.policy = (terms.policy or Policy.usual(by_transfer=kind.uses_memo)).checked()
     method.options = _options(kind, method.options, terms.options)
 
 

@@ -26,6 +26,11 @@ class Policy:
     """How long after its end money for a deposit is still credited by itself."""
 
     @classmethod
+    def usual(cls, *, by_transfer: bool) -> Self:
+        """Return what is usual: transfers are what they are; where a page asked for a sum, less than it is looked at."""
+        return cls() if by_transfer else cls(underpaid=REVIEW)
+
+    @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Self:
         """Read what is kept with a method; what is not there is as usual."""
         known = {each.name for each in fields(cls)}

@@ -73,7 +73,7 @@ def typed_of(method: PaymentMethod) -> dict[str, str]:
 
 def new_typed(kind: type[Gateway], *, name: str, currency: str, prefix: str) -> dict[str, str]:
     """Return what stands in the fields of a method that is new."""
-    policy = Policy()
+    policy = Policy.usual(by_transfer=kind.uses_memo)
     only = sorted(kind.currencies)
     return {
         **{setting.name: setting.default for setting in kind.settings if setting.kind != "secret"},
