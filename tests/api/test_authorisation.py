@@ -123,9 +123,11 @@ TABLE: Mapping[str, Row] = {
     "GET /api/admin/deposits/{deposit_id}": Row(P.DEPOSITS_VIEW),
     "PUT /api/admin/deposits/{deposit_id}/reject": Row(P.DEPOSITS_SETTLE, REASON, (200, 409)),
     "PUT /api/admin/deposits/{deposit_id}/approve": Row(P.DEPOSITS_SETTLE, {"amount": 50}, (200, 409)),
-    "POST /api/admin/deposits/{deposit_id}/refund": Row(P.DEPOSITS_REFUND, REASON, (200, 409, 422)),
+    "POST /api/admin/deposits/{deposit_id}/refund": Row(
+        P.DEPOSITS_REFUND, {"by_hand": True, "bank_ref": "FT1", **REASON}, (200, 409)
+    ),
     "PUT /api/admin/deposits/{deposit_id}/refunds/{return_id}": Row(
-        P.DEPOSITS_REFUND, {"became": "failed", "note": "seen"}, (404,)
+        P.DEPOSITS_REFUND, {"became": "failed", "note": "seen"}, (409,)
     ),
     # Whoever sees deposits: what it takes beyond that depends on the deed.
     "PUT /api/admin/deposits/{deposit_id}/confirmations/{confirmation_id}/confirm": Row(P.DEPOSITS_VIEW, None, (404,)),
@@ -242,7 +244,7 @@ async def address_of(people, row, path):
         path = path.replace("{session_id}", str(people.spare_session))
     if "{key_id}" in path:
         path = path.replace("{key_id}", str(people.spare_key))
-    # There are none of these.
+    # The first refund is done; nothing waits for a second person.
     path = path.replace("{return_id}", "1").replace("{confirmation_id}", "1")
     return path.replace("{service_id}", str(people.service)).replace("{gateway}", "manual")
 

@@ -74,6 +74,9 @@ def own_ids(people, operation):
         "session_id": str(people.spare_session),
         "key_id": str(people.spare_key),
         "gateway": "manual",
+        # There are none of these.
+        "return_id": "1",
+        "confirmation_id": "1",
     }
     return {name: value for name, value in known.items() if f"{{{name}}}" in operation.path}
 
