@@ -1,6 +1,7 @@
-"""A process that takes a payment message in and dies: `python dying_till.py stored|settling HEX-OF-BODY SIGNATURE STAMP`.
+"""A process that takes a payment message in and dies: `python dying_till.py MOMENT HEX-OF-BODY SIGNATURE STAMP`.
 
-`stored`: after the message is committed, before it is answered. `settling`: in the middle of the transaction that credits it.
+`verified`: before the message is stored. `stored`: after it is committed, before it is answered. `settling`: in the transaction
+that credits it, when the money has been moved. `settled`: after that is committed, before anybody is told.
 """
 
 import asyncio
@@ -8,6 +9,8 @@ import os
 import signal
 import sys
 from typing import Any
+
+from sqlalchemy import event
 
 from smmpanel.entrypoints.opening import open_panel
 from smmpanel.kernel.panel import Panel
@@ -24,14 +27,27 @@ class Death:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def die_before(panel: Panel, statement: str) -> None:
+    """Have the process end when it is about to send a statement that begins so."""
+
+    def look(_connection: Any, _cursor: Any, sent: str, *_: Any) -> None:
+        if sent.startswith(statement):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(panel.db.engine.sync_engine, "before_cursor_execute", look)
+
+
 async def take_in(panel: Panel, moment: str, message: Message) -> None:
     sepay = panel.payment_gateways.get("sepay")
-    mortal = {"stored": {"reply": Death()}, "settling": {}}[moment]
-    panel.payment_gateways.put("sepay", type("Mortal", (sepay,), mortal))
+    if moment == "verified":
+        die_before(panel, "INSERT INTO gateway_events")
+    if moment == "stored":
+        panel.payment_gateways.put("sepay", type("Mortal", (sepay,), {"reply": Death()}))
     await receive(panel, "sepay", message, ip=None)
-    # Read inside the transaction that settles, once the receipt is made.
-    panel.payment_gateways.put("sepay", type("Mortal", (sepay,), {"accounts": Death()}))
+    if moment == "settling":
+        die_before(panel, "INSERT INTO facts")
     await settle_waiting.function(panel)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 async def main(moment: str, body: str, signature: str, stamp: str) -> None:

@@ -38,8 +38,13 @@ def start_worker(environment: dict[str, str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "smmpanel", "worker"], env=environment, stdout=quiet, stderr=quiet)
 
 
-@pytest.mark.parametrize("moment", ["stored", "settling"])
-async def test_a_killed_process_costs_nobody_anything(database_url: str, tmp_path: Path, moment: str) -> None:
+@pytest.mark.parametrize(
+    ("moment", "outcomes", "credited"),
+    [("verified", [], 0), ("stored", ["waiting"], 0), ("settling", ["waiting"], 0), ("settled", ["settled"], 100_000)],
+)
+async def test_rule_2_a_killed_process_costs_nobody_anything(
+    database_url: str, tmp_path: Path, moment: str, outcomes: list[str], credited: int
+) -> None:
     settings = Settings(home=tmp_path, database_url=database_url)  # type: ignore[arg-type]
     db = Database(database_url, pool_size=2)
     async with db.transaction() as session:
@@ -57,8 +62,8 @@ async def test_a_killed_process_costs_nobody_anything(database_url: str, tmp_pat
         words = [message.header("x-sepay-signature").decode(), message.header("x-sepay-timestamp").decode()]
         died = run_to_death(environment, moment, message.body.hex(), *words)
         assert died == -signal.SIGKILL
-        assert [event.outcome for event in await till.events()] == ["waiting"]
-        assert await till.balance() == 0
+        assert [event.outcome for event in await till.events()] == outcomes
+        assert await till.balance() == credited
 
         # The gateway had no answer, and sends it again.
         assert (await receive(panel, "sepay", message, ip=None)).body == {"success": True}
@@ -77,7 +82,7 @@ async def test_a_killed_process_costs_nobody_anything(database_url: str, tmp_pat
         assert await till.balance() == Decimal(100_000)
         assert len(await till.facts()) == 1
         [event] = await till.events()
-        assert (event.outcome, event.repeats) == ("settled", 1)
+        assert (event.outcome, event.repeats) == ("settled", len(outcomes))
         async with panel.db.transaction() as session:
             [told] = (await session.scalars(select(Notification))).all()
         assert json.dumps(told.fields).count("100000") == 2

@@ -129,31 +129,30 @@ async def receive_together(panel: Panel, incoming: Sequence[Incoming]) -> list[A
     now = panel.clock()
     known = [one for one in incoming if _refusal(panel, one) is None]
     accounts = await _accounts(panel, {one.gateway for one in known})
-    answers: dict[int, Answer] = {}
-    kept: list[_Kept] = []
+    refused: dict[int, Exception] = {}
+    kept: dict[int, _Kept] = {}
     for place, one in enumerate(incoming):
         refusal = _refusal(panel, one)
         proved = [] if refusal else await _proved_by(panel, accounts.get(one.gateway, ()), one.message, now)
         if not proved:
-            answers[place] = refusal or MessageRefusedError()
+            refused[place] = refusal or MessageRefusedError()
             continue
         try:
             chosen, reading = _read(proved, one.message)
-            kept.append(_Kept(chosen, one.message, reading))
-            answers[place] = chosen.adapter.reply
+            kept[place] = _Kept(chosen, one.message, reading)
         except UnreadableMessageError as unreadable:
-            kept.append(_Kept(proved[0], one.message, None))
-            answers[place] = unreadable
+            kept[place], refused[place] = _Kept(proved[0], one.message, None), unreadable
     async with panel.db.transaction() as session:
-        for place, one in enumerate(incoming):
-            if isinstance(answers[place], MessageRefusedError):
-                subject = f"gateway:{one.gateway}"
-                await raise_alert(session, REFUSED, subject, AlertLevel.WARNING, ip=one.ip or "?")
+        for place, reason in refused.items():
+            if isinstance(reason, MessageRefusedError):
+                subject, ip = f"gateway:{incoming[place].gateway}", incoming[place].ip or "?"
+                await raise_alert(session, REFUSED, subject, AlertLevel.WARNING, ip=ip)
         if kept:
-            await _store(session, kept, now)
-        if any(one.reading is not None for one in kept):
+            await _store(session, list(kept.values()), now)
+        if any(one.reading is not None for one in kept.values()):
             wake(session, settle_waiting.call(once=SETTLE_ONCE))
-    return [answers[place] for place in range(len(incoming))]
+    # Only now: what is answered with success is safely stored.
+    return [refused.get(place) or kept[place].proved.adapter.reply for place in range(len(incoming))]
 
 
 def _refusal(panel: Panel, one: Incoming) -> PanelError | None:
