@@ -1,5 +1,6 @@
 """`/api/admin/deposits`: all customers' deposits, and what staff decide about them; each deed by permission and on the record."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -22,12 +23,14 @@ from smmpanel.api.deposit_returns import (
 from smmpanel.api.errors import errors
 from smmpanel.api.idempotency import KeyHeader, one_key
 from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, ByAge, Limit, Page, Pagination, Search, skipped
-from smmpanel.api.payment import DepositRow, PublicId, Tab, deposit_number, deposit_row
+from smmpanel.api.payment import PublicId, Tab, deposit_number
+from smmpanel.api.payment_views import DepositRow, deposit_row
 from smmpanel.api.times import LocalTime, maybe_local_time
 from smmpanel.kernel.errors import NotFoundError
 from smmpanel.kernel.ids import random_text
 from smmpanel.kernel.money import LIMIT
 from smmpanel.kernel.panel import Panel
+from smmpanel.payments.bonuses_given import bonuses_given
 from smmpanel.payments.confirming import confirm, withdraw
 from smmpanel.payments.deciding import NOTE_MAX, ONCE, approve_deposit, reject_deposit
 from smmpanel.payments.models import Receipt
@@ -132,8 +135,9 @@ async def deposits(
         session, wanted, after=after, size=limit, skip=skipped(page, limit), oldest_first=sort == "created_at"
     )
     total = await count_deposits(session, wanted, most=NUMBERED_MAX)
+    bonuses = await bonuses_given(session, [line.deposit.id for line in found.rows])
     return StaffDeposits(
-        data=[_row(panel, viewer, line) for line in found.rows],
+        data=[_row(panel, viewer, line, bonuses) for line in found.rows],
         pagination=Pagination.of(total=total, page=page, limit=limit),
         after=found.after,
     )
@@ -268,17 +272,17 @@ async def _detail(panel: Panel, session: AsyncSession, viewer: Viewer, number: i
         session, [*ids, *(one for row in confirmations for one in (row.first_by, row.second_by))]
     )
     return StaffDepositDetail(
-        **_row(panel, viewer, line).model_dump(),
+        **_row(panel, viewer, line, await bonuses_given(session, [number])).model_dump(),
         receipts=[_receipt(one, viewer) for one in story.receipts],
         returns=[return_view(one, viewer, names) for one in returns],
         confirmations=[confirmation_view(one, viewer, names) for one in confirmations],
     )
 
 
-def _row(panel: Panel, viewer: Viewer, line: DepositLine) -> StaffDepositRow:
+def _row(panel: Panel, viewer: Viewer, line: DepositLine, bonuses: Mapping[int, Decimal]) -> StaffDepositRow:
     made = line.deposit
     return StaffDepositRow(
-        **deposit_row(panel, viewer, line).model_dump(),
+        **deposit_row(panel, viewer, line, bonuses).model_dump(),
         user_id=panel.public_ids.uuid_of("user", made.user_id),
         user_number=made.user_id,
         username=line.username,
