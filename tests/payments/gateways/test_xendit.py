@@ -478,6 +478,15 @@ async def test_a_session_is_asked_about_with_its_payment_and_refunds() -> None:
     assert {one.headers["api-version"] for one in vendor.sent} == {"2024-11-11"}
 
 
+async def test_money_is_found_though_refunds_may_not_be_seen() -> None:
+    async with fake_vendor() as vendor:
+        vendor.answering((200, session()), (200, payment()), (403, {"error_code": "REQUEST_FORBIDDEN_ERROR"}))
+        [paid] = await _asked(vendor)
+        vendor.answering((200, invoice()), None)
+        [by_invoice] = await _asked(vendor, BY_INVOICE)
+    assert (paid.status, by_invoice.status) == (S.PAID, S.PAID)
+
+
 async def test_a_payment_that_came_when_its_session_was_over_is_found() -> None:
     over = session(status="EXPIRED", payment_id=None)
     request = {"payment_request_id": REQUEST_ID, "status": "SUCCEEDED", "latest_payment_id": PAYMENT_ID}
