@@ -117,7 +117,7 @@ async def test_a_link_and_a_code_lead_elsewhere(esewa: Till, customer: StaffBrow
 
 
 @pytest.mark.parametrize("language", ["en", "vi", "id"])
-async def test_coming_back_credits_nothing_and_has_the_gateway_asked(
+async def test_rule_15_coming_back_credits_nothing_and_has_the_gateway_asked(
     esewa: Till, customer: StaffBrowser, language: str
 ) -> None:
     deposit = await esewa.open(500, gateway="esewa")
@@ -186,7 +186,7 @@ async def test_many_who_carry_nonsense_are_not_listened_to(esewa: Till) -> None:
     assert await esewa.events() == [], "who has sent so much nonsense waits; the gateway is asked at its times"
 
 
-async def test_i_have_paid_has_the_gateway_asked_and_not_too_often(esewa: Till, customer: StaffBrowser) -> None:
+async def test_rule_15_i_have_paid_has_the_gateway_asked_and_not_too_often(esewa: Till, customer: StaffBrowser) -> None:
     deposit = await esewa.open(500, gateway="esewa")
     await ask_at(esewa, deposit, ask_at=None)
     assert f'action="/deposits/{deposit.id}/check"' in (await customer.get(f"/deposits/{deposit.id}")).text

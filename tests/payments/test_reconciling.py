@@ -99,7 +99,7 @@ async def bank(till: Till) -> AsyncIterator[Bank]:
         yield made
 
 
-async def test_transfer_that_no_message_told_of_is_credited_from_the_list_once(bank: Bank) -> None:
+async def test_rule_12_transfer_that_no_message_told_of_is_credited_from_the_list_once(bank: Bank) -> None:
     till = bank.till
     deposit = await till.open(100_000)
     told = till.transfer(deposit.memo, accountNumber=ACCOUNT)
@@ -149,7 +149,7 @@ async def test_two_transfers_that_look_alike_are_two_rows_and_two_credits_at_mos
     assert (first.state, second.state, second.reason) == ("credited", "review", "same_reference")
 
 
-async def test_other_amount_under_a_known_reference_is_told_and_not_credited(bank: Bank) -> None:
+async def test_rule_12_other_amount_under_a_known_reference_is_told_and_not_credited(bank: Bank) -> None:
     till = bank.till
     deposit = await till.open(100_000)
     told = till.transfer(deposit.memo, accountNumber=ACCOUNT)
@@ -165,7 +165,7 @@ async def test_other_amount_under_a_known_reference_is_told_and_not_credited(ban
     assert (await bank.runs())[0].different == 1
 
 
-async def test_money_that_the_bank_does_not_list_is_told_once_a_day(bank: Bank) -> None:
+async def test_rule_12_money_that_the_bank_does_not_list_is_told_once_a_day(bank: Bank) -> None:
     till = bank.till
     deposit = await till.open(100_000)
     told = till.transfer(deposit.memo, accountNumber=ACCOUNT)
@@ -231,7 +231,7 @@ async def test_message_that_only_names_a_key_has_the_list_searched_before_money_
     assert bank.vendor.sent[0].headers["authorization"] == "Bearer token-of-a-test"
 
 
-async def test_open_deposit_is_asked_about_at_its_times_and_no_more_when_it_is_long_over(bank: Bank) -> None:
+async def test_rule_12_open_deposit_is_asked_about_at_its_times_and_no_more_when_it_is_long_over(bank: Bank) -> None:
     till = bank.till
     deposit = await till.open(100_000)
     asked: list[datetime] = []
