@@ -1,16 +1,19 @@
 """Money of deposits that goes back (the contract's rules 4, 10 and 13): told in any order, any number of times."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from making import assert_books, credit, make_user
 from payments.conftest import Till
 from payments.counters import Desk, S, desk_of
+from payments.telling_gateway import told
 from smmpanel.accounts.access import Actor
 from smmpanel.catalog.fx import set_rate
 from smmpanel.growth.deposit_bonuses import give_bonuses, give_bonuses_again, take_bonuses_back
@@ -20,6 +23,10 @@ from smmpanel.ledger.statements import statement, transfers_for
 from smmpanel.notifications.models import Alert, Notification
 from smmpanel.payments.bonuses import RuleTerms, add_rule
 from smmpanel.payments.crediting import DepositCredited
+from smmpanel.payments.protocol import Message
+from smmpanel.payments.proving import verify_deposits
+from smmpanel.payments.receiving import receive
+from smmpanel.payments.sending_refunds import look_after_refunds
 from smmpanel.payments.taking import DepositReinstated, DepositReturned
 from smmpanel.payments.telling import tell_of_money_that_is_there_again, tell_of_returns
 
@@ -220,8 +227,8 @@ async def test_customers_are_told_once(till: Till) -> None:
         await tell_of_returns(till.panel, [DepositReturned.model_validate(back)])
         await tell_of_money_that_is_there_again(till.panel, [DepositReinstated.model_validate(again)])
     async with till.panel.db.transaction() as session:
-        told = (await session.scalars(select(Notification).order_by(Notification.id))).all()
-    assert [one.kind for one in told] == ["deposit_charged_back", "deposit_reinstated"]
+        shown = (await session.scalars(select(Notification).order_by(Notification.id))).all()
+    assert [one.kind for one in shown] == ["deposit_charged_back", "deposit_reinstated"]
 
 
 async def test_an_unproved_word_only_has_the_gateway_asked(till: Till) -> None:
@@ -230,6 +237,49 @@ async def test_an_unproved_word_only_has_the_gateway_asked(till: Till) -> None:
     assert await desk.told(S.REFUNDED, 100_000, return_id="r1", unproved=True) == "hint"
     assert await till.balance() == 100_000
     assert (await desk.now()).ask_at == till.panel.clock()
+
+
+async def test_many_messages_at_once_take_once(till: Till) -> None:
+    desk = await desk_of(till)
+    await desk.told(S.PAID, 100_000)
+    for number in range(8):
+        body = told(f"same-{number}", desk.notice(S.REVERSED, 60_000, return_id="d1"))
+        await receive(till.panel, desk.gateway, Message({}, body), ip=None)
+    await asyncio.gather(*(till.settle() for _ in range(4)))
+    assert sorted(event.outcome for event in await till.events()) == ["duplicate"] * 7 + ["settled"] * 2
+    assert ((await desk.now()).taken, await till.balance()) == (60_000, 40_000)
+
+
+async def test_payment_and_return_at_once_come_to_nothing(till: Till) -> None:
+    desks = [await desk_of(till) for _ in range(6)]
+    for desk in desks:
+        words = [desk.notice(S.REVERSED, 100_000, return_id=f"d{desk.deposit.id}"), desk.notice(S.PAID, 100_000)]
+        for number, word in enumerate(words):
+            body = told(f"{desk.deposit.id}-{number}", word)
+            await receive(till.panel, desk.gateway, Message({}, body), ip=None)
+    await asyncio.gather(*(till.settle() for _ in range(4)))
+    for _ in range(2):
+        await look_after_refunds.function(till.panel)
+    assert await till.balance() == 0
+    assert {(await desk.now()).state for desk in desks} == {"reversed"}
+
+
+async def test_the_proof_finds_what_was_meddled_with(till: Till) -> None:
+    desk = await desk_of(till)
+    await desk.told(S.PAID, 100_000)
+    await desk.told(S.PARTIALLY_REFUNDED, 40_000, return_id="r1")
+    for table in ("payment_returns", "payment_receipts", "deposits"):
+        change = "UPDATE {} SET taken = taken {} 1"
+        async with till.panel.db.transaction() as session:
+            await session.execute(text(change.format(table, "+")))
+        async with till.panel.db.snapshot() as session:
+            assert [found.what for found in await verify_deposits(session)] == ["returned/taken"]
+        async with till.panel.db.transaction() as session:
+            await session.execute(text(change.format(table, "-")))
+    async with till.panel.db.transaction() as session:
+        with pytest.raises(IntegrityError, match="never_more_back"):
+            await session.execute(text("UPDATE payment_receipts SET taken = credited + 1"))
+        await session.rollback()
 
 
 WORDS = st.sampled_from(

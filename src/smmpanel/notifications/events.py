@@ -60,7 +60,7 @@ EVENTS: Mapping[Event, EventTerms] = {
     ),
     Event.DEPOSITS: EventTerms(
         marked("Deposits"),
-        marked("Money of yours that has arrived, and deposits that were rejected."),
+        marked("Money of yours that has arrived or went back, and deposits that were rejected."),
         Wish(in_panel=True, by_mail=True),
         has_mail=True,
     ),
