@@ -92,9 +92,9 @@ class BinancePay:
         Setting("secret", marked("Secret key"), "secret"),
         Setting(
             "base_url",
-            marked("Another address of the gateway"),
+            marked("Address of the API"),
             required=False,
-            hint=marked("Empty: Binance's own. It has none for tests."),
+            hint=marked("Binance has none for tests."),
             default=ADDRESS,
         ),
     )

@@ -70,7 +70,7 @@ def _settings(address: str) -> tuple[Setting, ...]:
             hint=marked("Many customers pay from an exchange: what is sent back to its address is lost to them."),
             default=BY_HAND,
         ),
-        Setting("base_url", marked("Another address of the gateway"), required=False, default=address),
+        Setting("base_url", marked("Address of the API"), required=False, default=address),
     )
 
 

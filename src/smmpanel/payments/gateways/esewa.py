@@ -65,14 +65,14 @@ class Esewa:
         Setting("secret", marked("Secret key"), "secret"),
         Setting(
             "base_url",
-            marked("Another address of the gateway"),
+            marked("Address of the payment form"),
             required=False,
             hint=marked("For tests: https://rc-epay.esewa.com.np"),
             default=ADDRESS,
         ),
         Setting(
             "status_url",
-            marked("Another address for questions"),
+            marked("Address for questions"),
             required=False,
             hint=marked("For tests: https://rc.esewa.com.np"),
             default=ADDRESS,

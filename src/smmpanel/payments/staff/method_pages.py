@@ -204,10 +204,15 @@ def _form(
         method=method,
         secrets={name: [secret[-TAIL:] for secret in secrets] for name, secrets in kept.items()},
         test_address=sign_of_tests(kind, typed, kept),
-        webhook="" if kind.approved_by_staff else f"{site_of(request)}/api/payment/{kind.slug}/webhook",
+        webhook=f"{site_of(request)}/api/payment/{kind.slug}/webhook" if _is_told(kind) else "",
         may_edit=viewer.may(Permission.GATEWAYS_EDIT),
         comparisons=comparisons,
         currencies=sorted(kind.currencies) or sorted({*SYMBOLS, panel.currency}),
     )
     status = HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK
     return page(request, "payments/staff/method.html", shown, status=status)
+
+
+def _is_told(kind: type[Gateway]) -> bool:
+    """Whether a gateway sends messages itself. What customers carry back goes another way."""
+    return not kind.approved_by_staff and not hasattr(kind, "return_field")
