@@ -16,6 +16,7 @@ from smmpanel.accounts.access import Actor
 from smmpanel.accounts.states import Role
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.payments.deciding import approve_deposit, reject_deposit
+from smmpanel.payments.expiring import expire_deposits
 from smmpanel.payments.proof_files import KEPT_SIDE_MAX, UPLOAD_MAX_BYTES, read_proof
 from smmpanel.payments.proofs import KEPT_FOR, forget_old_proofs, proofs_of
 from staff_browser import OWN, StaffBrowser, sign_in
@@ -212,6 +213,23 @@ async def test_what_is_decided_takes_no_more_proofs(till: Till, customer: StaffB
         await reject_deposit(session, rejected.id, actor=Actor.cli(), reason="no money", now=till.panel.clock())
     assert await send(customer, paid.id, picture()) == 409
     assert await send(customer, rejected.id, picture()) == 409
+
+
+async def test_what_is_said_to_be_paid_waits_for_staff(till: Till, customer: StaffBrowser) -> None:
+    claimed, forgotten = await till.open(gateway="manual"), await till.open(gateway="manual")
+    assert await send(customer, claimed.id, None, payer="Anna") == 303
+    later = till.at(hours=2)
+    await expire_deposits.function(later.panel)
+    assert [(await till.deposit(one.id)).state for one in (claimed, forgotten)] == ["pending", "expired"]
+    assert await send(customer, forgotten.id, picture()) == 409
+    admin = await sign_in(later.panel)
+    waiting = (await admin.get("/staff/deposits", params={"status": "by_hand"})).text
+    assert f'href="/staff/deposits/{claimed.id}"' in waiting
+    assert f'href="/staff/deposits/{forgotten.id}"' not in waiting
+    assert '<span class="count hot">1</span>' in waiting
+    await admin.client.aclose()
+    async with browser_of(later, till.user) as browser:
+        assert "You told us that you have paid." in (await browser.get(f"/deposits/{claimed.id}")).text
 
 
 async def test_staff_see_the_same_proof_of_another_deposit(till: Till, customer: StaffBrowser) -> None:

@@ -14,6 +14,8 @@ AT_ONCE = 500
 _EXPIRE = text(
     "UPDATE deposits SET state = 'expired', closed_at = :now WHERE id IN ("
     " SELECT id FROM deposits WHERE state IN ('created', 'pending') AND expires_at <= :now"
+    # Whose customer says that they have paid stay until staff have looked.
+    " AND NOT EXISTS (SELECT FROM deposit_claims c WHERE c.deposit_id = deposits.id)"
     " ORDER BY expires_at LIMIT :most FOR NO KEY UPDATE SKIP LOCKED)"
     " RETURNING user_id"
 )

@@ -18,7 +18,7 @@ from smmpanel.payments.models import Deposit
 from smmpanel.payments.opening import locked_deposit
 from smmpanel.payments.proof_files import ProofFile
 from smmpanel.payments.proof_models import DepositClaim, DepositProof
-from smmpanel.payments.states import RANKS, DepositState
+from smmpanel.payments.states import OPEN, DepositState
 
 PROOFS_MAX = 3
 """For one deposit."""
@@ -45,9 +45,8 @@ class ProofNotTakenError(ConflictError):
 
 
 def takes_proofs(deposit: Deposit, *, by_staff: bool) -> bool:
-    """Whether somebody looks at proofs of a deposit: those that staff approve, until they are decided."""
-    state = DepositState(deposit.state)
-    return by_staff and state != DepositState.FAILED and RANKS[state] < RANKS[DepositState.PAID]
+    """Whether somebody looks at proofs of a deposit: those that staff approve, until they are decided or over."""
+    return by_staff and DepositState(deposit.state) in {*OPEN, DepositState.PARTIAL}
 
 
 async def claim_paid(

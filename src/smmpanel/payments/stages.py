@@ -42,15 +42,15 @@ _BY_STATE = {
 }
 
 
-def stage_of(deposit: Deposit, receipts: Sequence[Receipt], now: datetime) -> Stage:
-    """Return how a deposit stands, with the money that named it."""
+def stage_of(deposit: Deposit, receipts: Sequence[Receipt], now: datetime, *, is_claimed: bool = False) -> Stage:
+    """Return how a deposit stands, with the money that named it. One whose customer says that it is paid does not expire."""
     state = DepositState(deposit.state)
     unsettled = state in OPEN or state in {DepositState.PARTIAL, DepositState.EXPIRED, DepositState.FAILED}
     if unsettled and any(one.state == ReceiptState.REVIEW for one in receipts):
         return Stage.REVIEW
     if state == DepositState.FAILED:
         return Stage.FAILED if deposit.decided_by is None else Stage.REJECTED
-    if state in OPEN and not is_over(deposit, now):
+    if state in OPEN and (is_claimed or not is_over(deposit, now)):
         return Stage.WAITING if deposit.shown else Stage.BROKEN
     return _BY_STATE[state]
 

@@ -147,13 +147,12 @@ async def deposit_page(
     """Show a deposit to its owner, with what they typed and what is wrong with it."""
     line = await deposit_line(session, deposit_id, user_id=viewer.user_id)
     deposit, receipts = line.deposit, (await story_of(session, deposit_id)).receipts
-    stage = stage_of(deposit, receipts, panel.clock())
     by_staff = gateway_class(panel, deposit.gateway).approved_by_staff
+    claim = await claim_of(session, deposit_id) if by_staff else None
+    stage = stage_of(deposit, receipts, panel.clock(), is_claimed=claim is not None)
     waits = stage in {Stage.WAITING, Stage.PART}
     outside = elsewhere(deposit) if stage is Stage.WAITING else None
     details = transfer_details(deposit, rest=True) if waits else None
-    takes = takes_proofs(deposit, by_staff=by_staff)
-    claim = await claim_of(session, deposit_id) if by_staff else None
     shown = DepositPage(
         deposit=deposit,
         method=line.method,
@@ -171,7 +170,7 @@ async def deposit_page(
         promised=await _promised(session, deposit) if stage is Stage.WAITING else None,
         can_check=is_open(stage) and not by_staff and await can_be_asked(session, panel, deposit),
         has_receipt=deposit.credited > 0,
-        takes_proofs=takes,
+        takes_proofs=takes_proofs(deposit, by_staff=by_staff),
         claim=claim,
         proofs=await proofs_of(session, deposit_id) if by_staff else (),
         typed={"payer": claim.payer if claim else "", **(typed or {})},
