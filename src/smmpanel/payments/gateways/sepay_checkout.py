@@ -81,14 +81,14 @@ class SePayCheckout:
         ),
         Setting(
             "base_url",
-            marked("Another address of the gateway"),
+            marked("Address of the payment form"),
             required=False,
             hint=marked("For tests: https://pay-sandbox.sepay.vn"),
             default=PAGES_URL,
         ),
         Setting(
             "api_url",
-            marked("Another address for questions"),
+            marked("Address for questions"),
             required=False,
             hint=marked("For tests: https://pgapi-sandbox.sepay.vn"),
             default=API_URL,

@@ -238,7 +238,7 @@ def fault(reason: str, key: str, **facts: object) -> InvalidInputError:
 
 def _document(text: str) -> dict[str, Any]:
     if len(text) > LONGEST:
-        raise InvalidInputError(field=FIELD, reason=TOO_LONG.replace("{key}", FIELD))
+        raise fault(TOO_LONG, FIELD)
     is_json = text.lstrip().startswith("{")
     try:
         found = json.loads(text, parse_float=Decimal) if is_json else tomllib.loads(text, parse_float=Decimal)

@@ -88,7 +88,7 @@ class HttpGateway:
             marked("API key"),
             "secret",
             required=False,
-            hint=marked("Stands wherever the description says {api_key}."),
+            hint=marked("Stands wherever the description says “api_key” in braces."),
         ),
     )
     kept_headers: ClassVar[tuple[str, ...]] = ()
