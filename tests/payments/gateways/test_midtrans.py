@@ -242,6 +242,7 @@ def test_a_payment_that_midtrans_does_not_know_yet_is_waited_for() -> None:
         {"gross_amount": "１５００００"},
         {"gross_amount": None},
         {"gross_amount": "0.00"},
+        {"gross_amount": "0.00", "transaction_status": "refund", "refund_amount": "1.00"},
         {"gross_amount": "9" * 25},
         {"settlement_time": "yesterday"},
         {"transaction_status": ["settlement"]},

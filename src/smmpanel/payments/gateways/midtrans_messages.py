@@ -75,7 +75,7 @@ def read_status(answer: bytes, payment: Asked) -> Reading:
     notices = _notices(fields)
     if notices[0].return_id is not None:
         # Money that was given back had come in before, whether we heard of it then or not.
-        came = replace(notices[0], status=GatewayStatus.PAID, amount=_whole(fields.get("gross_amount")))
+        came = replace(notices[0], status=GatewayStatus.PAID, amount=_some(_whole(fields.get("gross_amount"))))
         notices = [replace(came, return_id=None, is_total=False), *notices]
     # A settled payment can be denied minutes later, and a captured one be canceled. As each try has a number of its own, and
     # this is how it stands now, whatever of it was credited went back.
@@ -98,13 +98,11 @@ def status_of(fields: Fields) -> GatewayStatus:
 def _notices(fields: Fields) -> list[Notice]:
     number, reference = number_in(fields.get("transaction_id")), number_in(fields.get("order_id"))
     status, amount = status_of(fields), _whole(fields.get("gross_amount"))
-    if status == GatewayStatus.PAID and amount == 0:
-        raise UnreadableMessageError
     notice = Notice(
         external_id=number,
         source=SOURCE,
         status=status,
-        amount=amount,
+        amount=_some(amount) if status == GatewayStatus.PAID else amount,
         currency=text_in(fields.get("currency")) or CURRENCY,
         reference=reference,
         occurred_at=_when(fields.get("settlement_time") or fields.get("transaction_time")),
@@ -140,6 +138,12 @@ def _whole(value: object) -> Decimal:
     if amount < 0 or amount != amount.to_integral_value():
         raise UnreadableMessageError  # rupiah have no decimals, though `.00` is written
     return amount.to_integral_value()
+
+
+def _some(amount: Decimal) -> Decimal:
+    if amount == 0:
+        raise UnreadableMessageError
+    return amount
 
 
 def _when(value: object) -> datetime | None:
