@@ -109,7 +109,7 @@ def test_every_vendor_says_how_the_panel_is_set_up_with_it(gateways):
     assert set(told) == {one.name for one in vendor_classes()} >= {"paystack", "sepay"}
     for name, row in told.items():
         assert row["address"] == f"{gateways.url}/{name}"
-        assert any(str(value).startswith(row["address"]) for value in row["setup"].values()), name
+        assert any(row["address"] in str(value) for value in row["setup"].values()), name
 
 
 def test_a_payment_is_told_of_signed_and_says_the_same_when_asked(client, gateways, shop):

@@ -1,0 +1,95 @@
+"""Any gateway over HTTP among the payment methods: the one that nobody has described yet, and what staff are told."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import select
+
+import smmpanel.entrypoints.preset_parts  # noqa: F401 - what the sections of presets mean
+from payments.conftest import Till
+from payments.gateways.describing import SECRET, described
+from smmpanel.accounts.access import Actor
+from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.payments.methods import MethodTerms, add_method, edit_method, enable_method, offered_methods
+from smmpanel.payments.models import PaymentMethod
+from smmpanel.payments.presets import connect_preset_methods, terms_of
+from smmpanel.providers.presets import load_preset, take_preset_parts
+from staff_browser import sign_in
+
+PLAIN = {
+    "fee_percent": "0", "fee_fixed": "0", "expires_minutes": "60", "position": "0", "underpaid": "review",
+    "overpaid": "review", "repeated": "review", "late_days": "7",
+}  # fmt: skip
+
+
+async def tik_kart(till: Till) -> PaymentMethod:
+    preset = load_preset("automation")
+    async with till.panel.db.transaction() as session:
+        await take_preset_parts(session, till.panel, preset)
+        await connect_preset_methods(session, till.panel, preset.parts["payments"], {"HTTP_SECRET": "s", "SECRET": "s"})
+        return (await session.scalars(select(PaymentMethod).where(PaymentMethod.gateway == "http"))).one()
+
+
+async def test_tik_kart_waits_for_its_details(till: Till) -> None:
+    method = await tik_kart(till)
+    assert (method.name, method.enabled) == ("Tik Kart", False)
+    async with till.panel.db.transaction() as session:
+        with pytest.raises(InvalidInputError) as refused:
+            await enable_method(session, till.panel, method.id, actor=Actor.cli())
+    assert refused.value.fields["field"] == "configuration"
+    for asked_for in ("base URL", "API document", "example of a request", "message", "secret"):
+        assert asked_for in str(refused.value.fields["reason"])
+    # Taking the word out is not enough: it has no secret, and then it could be called.
+    async with till.panel.db.transaction() as session:
+        terms = terms_of(method)
+        options = {"configuration": method.options["configuration"].replace("unknown = true", "")}
+        known = MethodTerms(name=terms.name, currency="VND", minimum=Decimal(1), options=options)
+        await edit_method(session, till.panel, method.id, known, actor=Actor.cli(), secrets={})
+        with pytest.raises(InvalidInputError) as refused:
+            await enable_method(session, till.panel, method.id, actor=Actor.cli())
+        assert refused.value.fields["field"] == "secret"
+        await edit_method(session, till.panel, method.id, known, actor=Actor.cli(), secrets={"secret": SECRET})
+        await enable_method(session, till.panel, method.id, actor=Actor.cli())
+        assert method.id in {one.id for one in await offered_methods(session)}
+
+
+async def test_staff_are_told_what_to_ask_for_in_their_language(till: Till) -> None:
+    method = await tik_kart(till)
+    admin = await sign_in(till.panel)
+    where = f"/staff/payment-methods/{method.id}"
+    for language, words in (("en", "Ask its owner"), ("vi", "Hãy xin chủ cổng"), ("id", "Mintalah kepada pemiliknya")):
+        await admin.get(where, params={"lang": language})
+        refused = await admin.post(f"{where}/switch", {"to": "on"})
+        assert words in refused.text, language
+        assert 'aria-invalid="true"' in refused.text
+    await admin.client.aclose()
+
+
+async def test_a_description_is_typed_and_its_faults_are_named(till: Till) -> None:
+    admin = await sign_in(till.panel)
+    await admin.get("/staff/payment-methods")
+    longer = json.dumps(described(), indent=20)
+    assert len(longer) > 2000, "longer than settings usually are"
+    form = {**PLAIN, "gateway": "http", "name": "Any", "currency": "VND", "minimum": "10000", "configuration": longer}
+    made = await admin.post("/staff/payment-methods/new", {**form, "secret": "s3cr3t-words"})
+    where = made.headers["location"]
+    shown = (await admin.get(where)).text
+    assert "s3cr3t" not in shown
+    assert "&#34;redirect_url_path&#34;" in shown
+    assert (await admin.post(f"{where}/switch", {"to": "on"})).status_code == 303
+    broken = longer.replace('"hmac-sha256"', '"crc32"')
+    refused = await admin.post(where, {**form, "configuration": broken})
+    assert refused.status_code == 422
+    assert "notify.sign.algo" in refused.text
+    assert "hmac-sha512" in refused.text, "what could stand there is said"
+    assert "crc32" in refused.text, "what was typed is kept"
+    await admin.client.aclose()
+
+
+async def test_a_description_can_be_too_long(till: Till) -> None:
+    terms = MethodTerms(name="Any", currency="VND", minimum=Decimal(1), options={"configuration": "#" * 20_001})
+    async with till.panel.db.transaction() as session:
+        with pytest.raises(InvalidInputError) as refused:
+            await add_method(session, till.panel, "http", terms, actor=Actor.cli(), secrets={})
+    assert refused.value.fields["field"] == "configuration"
