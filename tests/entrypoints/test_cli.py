@@ -103,7 +103,15 @@ def test_help_names_every_command_and_what_exit_codes_mean():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["credit", "mai"], ["user", "list", "--limit", "0"], ["orders", "resolve", "1"]]
+    "arguments",
+    [
+        ["nonsense"],
+        ["credit", "mai"],
+        ["user", "list", "--limit", "0"],
+        ["orders", "resolve", "1"],
+        ["sandbox", "gateway", "--key", "nonsense"],
+        ["sandbox", "gateway", "--key", "paystack.nothing=1"],
+    ],
 )
 def test_wrong_usage_ends_with_two(shell, arguments):
     shell(*arguments, code=USAGE)

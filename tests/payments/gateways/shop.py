@@ -15,6 +15,7 @@ from sqlalchemy import select, text, update
 
 from making import make_user
 from smmpanel.accounts.access import Actor
+from smmpanel.accounts.sessions import open_session
 from smmpanel.kernel.panel import Panel
 from smmpanel.ledger import balance_of
 from smmpanel.payments.inbox import ask_gateways, settle_waiting
@@ -28,6 +29,7 @@ from smmpanel.sandbox.gateway.process import GatewayProcess
 MINUTES = 60
 HELD = Policy(underpaid="review", overpaid="review", repeated="review")
 PATIENCE_SECONDS = 10.0
+SESSION_COOKIE = "smmpanel_session"
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,21 @@ class Shop:
         return await self.http.post(
             urljoin(str(page.url), unescape(form[1])), data={"deed": deed}, follow_redirects=True
         )
+
+    def way_back(self, deposit: Deposit, page: httpx.Response) -> str:
+        """Return where the vendor's page leads back to; the panel's own address where the vendor takes none."""
+        found = re.search(r'href="([^"]+)">Back to the shop<', page.text)
+        return unescape(found[1]) if found else f"{self.address}/deposits/return/{deposit.reference}"
+
+    async def come_back(self, address: str) -> None:
+        """Come back to the panel, signed in."""
+        assert address.startswith(f"{self.address}/deposits/return/")
+        async with self.panel.db.transaction() as session:
+            opened = await open_session(
+                session, self.user, lifetime=timedelta(hours=1), ip=None, user_agent=None, now=self.clock()
+            )
+        answer = await self.http.get(address, headers={"cookie": f"{SESSION_COOKIE}={opened.token}"})
+        assert (answer.status_code, answer.headers["location"][:10]) == (303, "/deposits/"), answer.text
 
     # What happens at the vendor, and what comes of it.
 

@@ -106,10 +106,20 @@ async def test_paid_on_the_page_is_credited_once(shop: Shop, case: Case) -> None
 @every()
 async def test_coming_back_proves_nothing(shop: Shop, case: Case) -> None:  # rule 15
     deposit = await shop.begin()
-    seen = await shop.http.get(f"{shop.address}/deposits/return/{deposit.reference}", follow_redirects=False)
-    assert seen.status_code < 500
-    await shop.hear()
-    assert await shop.balance() == 0
+    claim = "status=successful&status_code=200&transaction_status=settlement&amount=1"
+    await shop.come_back(f"{shop.address}/deposits/return/{deposit.reference}?{claim}")
+    left = await shop.heard(deposit)
+    assert (left.state, await shop.balance()) == (S.PENDING, 0)
+
+
+@every(lambda case: case.can_be_asked and case.shown != "transfer")
+async def test_coming_back_has_it_asked(shop: Shop, case: Case) -> None:  # rule 15
+    deposit = await shop.begin()
+    shop.fault("lose")
+    page = await shop.press(deposit, "pay")
+    await shop.come_back(shop.way_back(deposit, page))
+    paid = await shop.heard(deposit)
+    assert (paid.state, await shop.balance(), await shop.credits()) == (S.PAID, case.amount, 1)
 
 
 # Messages that come often, late, in another order, or never.
@@ -118,7 +128,7 @@ async def test_coming_back_proves_nothing(shop: Shop, case: Case) -> None:  # ru
 @every(telling)
 async def test_the_same_message_many_times_is_one_credit(shop: Shop, case: Case) -> None:  # rule 1
     deposit = await shop.begin()
-    shop.fault("duplicate", copies=5)
+    shop.fault("duplicate", copies=20)
     await shop.do(deposit, "pay")
     await asyncio.gather(shop.hear(), shop.hear())
     await shop.told(deposit, "send_again")
