@@ -206,6 +206,17 @@ async def test_a_webhook_that_overtakes_the_answer_is_the_same_refund(till: Till
     assert (row.state, row.return_id, await till.balance()) == ("done", "re_1", 60_000)
 
 
+async def test_a_refund_made_at_the_gateway_is_not_the_one_that_nobody_sent_yet(till: Till) -> None:
+    desk, actor = await paid_desk(till), await clerk(till)
+    await want(desk, actor, 40_000)
+    assert await desk.told(S.PARTIALLY_REFUNDED, 40_000, return_id="dashboard") == "settled"
+    assert await till.balance() == 20_000
+    counter_of(till).refunds.append(Refunded("re_1", "done"))
+    await send_refunds.function(till.panel)
+    assert [(one.return_id, one.state) for one in await desk.returns()] == [("re_1", "done"), ("dashboard", "done")]
+    assert await till.balance() == 20_000
+
+
 async def test_a_webhook_with_another_amount_gives_way_to_the_answer(till: Till) -> None:
     desk, actor = await paid_desk(till), await clerk(till)
     counter = counter_of(till)

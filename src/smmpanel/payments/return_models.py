@@ -110,6 +110,11 @@ class PaymentReturn(Base):
     settled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     @property
+    def may_be_told(self) -> bool:
+        """Whether its gateway can know of it: not of what we have not asked it for yet."""
+        return self.requested_by is None or self.by_hand or self.sent_at is not None
+
+    @property
     def is_in_force(self) -> bool:
         """Whether its money is out of the wallet."""
         return self.receipt_id is not None and self.state in IN_FORCE

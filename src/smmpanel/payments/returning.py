@@ -84,7 +84,8 @@ async def _go_back_in_all(
     if payment.credited is not None and more == 0:
         # All that we took has gone back, then.
         for one in await _in_force(session, payment.credited[1]):
-            await _confirm(session, one, payment, now=now)
+            if one.may_be_told:
+                await _confirm(session, one, payment, now=now)
     row = await _insert(session, event, notice, payment, return_id=number, state=_begins(payment), now=now)
     if payment.credited is None:
         return EventOutcome.REVIEW, EARLY
@@ -268,7 +269,7 @@ async def _known(
     if row is not None or payment.receipt is None:
         return row
     for one in await _in_force(session, payment.receipt):
-        if not one.is_named and one.kind == _kind(notice) and wanted in {None, one.amount}:
+        if not one.is_named and one.may_be_told and one.kind == _kind(notice) and wanted in {None, one.amount}:
             one.return_id, one.is_named = _number(notice), True
             await session.flush()
             return one
