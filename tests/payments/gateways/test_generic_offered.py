@@ -11,9 +11,11 @@ from payments.conftest import Till
 from payments.gateways.describing import SECRET, described
 from smmpanel.accounts.access import Actor
 from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.payments.gateways.generic.gateway import HttpGateway
 from smmpanel.payments.methods import MethodTerms, add_method, edit_method, enable_method, offered_methods
 from smmpanel.payments.models import PaymentMethod
 from smmpanel.payments.presets import connect_preset_methods, terms_of
+from smmpanel.payments.staff.method_forms import sign_of_tests
 from smmpanel.providers.presets import load_preset, take_preset_parts
 from staff_browser import sign_in
 
@@ -85,6 +87,12 @@ async def test_a_description_is_typed_and_its_faults_are_named(till: Till) -> No
     assert "hmac-sha512" in refused.text, "what could stand there is said"
     assert "crc32" in refused.text, "what was typed is kept"
     await admin.client.aclose()
+
+
+def test_a_description_that_calls_this_machine_is_for_tests() -> None:
+    here = {"configuration": json.dumps(described()).replace("https://pay.test", "http://127.0.0.1:8910/x")}
+    assert sign_of_tests(HttpGateway, here) == "http://127.0.0.1:8910/x/v1/orders"
+    assert sign_of_tests(HttpGateway, {"configuration": json.dumps(described())}) == ""
 
 
 async def test_a_description_can_be_too_long(till: Till) -> None:

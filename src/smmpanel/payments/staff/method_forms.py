@@ -1,5 +1,6 @@
 """What staff type about a payment method: read from its form, and written into it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,7 @@ NOT_WHOLE = marked("must be a whole number")
 WHOLE_DIGITS_MAX = 9
 TEST_WORDS = frozenset({"sandbox", "test"})
 THIS_MACHINE = frozenset({"127.0.0.1", "localhost"})
+_WITHIN = re.compile(r"http://(127\.0\.0\.1|localhost)\b[^\s\"']*")
 
 
 def terms_in(kind: type[Gateway], form: Mapping[str, str]) -> MethodTerms:
@@ -104,6 +106,8 @@ def sign_of_tests(
         kept = str(options.get(setting.name) or "")
         if setting.kind == "choice" and kept in TEST_WORDS:
             return kept
+        if setting.kind == "lines" and (within := _WITHIN.search(kept)):
+            return within[0]
         if kept.startswith(("http://", "https://")) and (
             urlsplit(kept).hostname in THIS_MACHINE or setting.default not in {"", kept}
         ):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 NAMES_MAX = 40
 PEM_COLUMNS = 64
 RSA_BITS_MIN = 2048
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PEM = re.compile(r"-----BEGIN (?P<kind>[A-Z ]{3,40})-----(?P<body>[A-Za-z0-9+/=\s]+)-----END (?P=kind)-----")
 
 
@@ -69,7 +70,9 @@ def is_ambiguous(sign: Sign, fields: Mapping[str, object]) -> bool:
     pairs = pairs_of(sign, fields)
     if not sign.separator:
         return len(pairs) > 1
-    return any(sign.separator in value for _, value in pairs)
+    if sign.payload == "fields_concat":
+        return any(sign.separator in value for _, value in pairs)
+    return any(sign.separator in f"{name}{value}" or sign.kv_sep in name for name, value in pairs)
 
 
 def signature_of(sign: Sign, signed: Signed, secret: str) -> str:
@@ -133,7 +136,7 @@ def _listed(sign: Sign, fields: Mapping[str, object]) -> list[str]:
     needed = {name_of(path) for path in sign.fields}
     if len(names) > NAMES_MAX or len(set(names)) != len(names) or not needed <= set(names):
         raise UnreadableMessageError
-    if any(name not in fields for name in names):
+    if any(name not in fields or not _NAME.fullmatch(name) for name in names):
         raise UnreadableMessageError
     by_name = {name_of(path): path for path in sign.fields}
     return [by_name.get(name, f"$.{name}") for name in names]
