@@ -247,3 +247,19 @@ async def test_rule_12_open_deposit_is_asked_about_at_its_times_and_no_more_when
     assert minutes[:6] == [1, 3, 8, 18, 48, 78]
     assert asked[-1] < deposit.expires_at + timedelta(days=1, minutes=31)
     assert (await till.deposit(deposit.id)).asked == len(asked)
+
+
+async def test_rule_12_known_money_with_another_amount_is_told_and_what_is_on_record_stands(bank: Bank) -> None:
+    till = bank.till
+    deposit = await till.open(100_000)
+    told = till.transfer(deposit.memo, accountNumber=ACCOUNT)
+    row = bank.row(told)
+    bank.lists([row])
+    await reconcile_latest.function(till.panel)
+    await till.settle()
+    bank.lists([{**row, "amount_in": 90_000}])
+    await reconcile_latest.function(till.panel)
+    await till.settle()
+    assert await till.balance() == 100_000
+    assert (await bank.runs())[0].different == 1
+    assert await bank.alerts() == {"payment_amount_differs"}

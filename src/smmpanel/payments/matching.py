@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smmpanel.notifications.alerts import raise_alert
+from smmpanel.notifications.models import AlertLevel
 from smmpanel.payments.methods import known_prefixes
 from smmpanel.payments.models import Deposit, Receipt, ReceiptState
 from smmpanel.payments.protocol import Notice
 from smmpanel.payments.references import codes_in
 
+DIFFERENT = "payment_amount_differs"
 STAFF = "staff"
 """Source of money that a person has seen arrive."""
 
@@ -56,6 +59,12 @@ async def other_amount(session: AsyncSession, gateway: str, notice: Notice) -> b
         row.state != ReceiptState.DISMISSED.value,
     )
     return await session.scalar(wanted.limit(1)) is not None
+
+
+async def tell_of_difference(session: AsyncSession, receipt: Receipt, notice: Notice) -> None:
+    """Tell staff that money which is on record is told of with another amount. What is on record stands."""
+    told = {"bank_ref": notice.bank_ref or notice.external_id, "here": receipt.amount, "there": notice.amount}
+    await raise_alert(session, DIFFERENT, f"receipt:{receipt.id}", AlertLevel.CRITICAL, **told)
 
 
 def twin_in(receipts: Sequence[Receipt], notice: Notice) -> Receipt | None:

@@ -16,7 +16,7 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.notifications.alerts import raise_alert
 from smmpanel.notifications.models import AlertLevel
 from smmpanel.payments.asking import keep_answers
-from smmpanel.payments.matching import STAFF, twin_in
+from smmpanel.payments.matching import STAFF, tell_of_difference, twin_in
 from smmpanel.payments.methods import gateway_for, method_by
 from smmpanel.payments.models import PaymentMethod, Receipt
 from smmpanel.payments.protocol import CanList, Notice, Reading, UnreadableMessageError
@@ -24,7 +24,7 @@ from smmpanel.payments.reconciliation_models import Reconciliation
 
 PAUSE_SECONDS = 0.4
 """Between two pages: SePay answers three questions a second."""
-DIFFERENT, MISSING = "payment_amount_differs", "payment_not_listed"
+MISSING = "payment_not_listed"
 
 
 @dataclass(slots=True)
@@ -78,8 +78,7 @@ async def _take(panel: Panel, method: PaymentMethod, adapter: CanList, run_id: i
     async with panel.db.transaction() as session:
         compared = await _compare(session, method, adapter, rows, panel.clock())
         for notice, receipt in compared.different:
-            told = {"bank_ref": notice.bank_ref, "here": receipt.amount, "there": notice.amount}
-            await raise_alert(session, DIFFERENT, f"receipt:{receipt.id}", AlertLevel.CRITICAL, **told)
+            await tell_of_difference(session, receipt, notice)
     # Kept first, counted after: a crash in between counts too little, never too much.
     added = await keep_answers(panel, method, compared.new)
     run = Reconciliation
@@ -110,6 +109,7 @@ async def _compare(
         receipt = _same_money(known, notice)
         if receipt is not None:
             seen.append(receipt.id)
+            compared.different += [(notice, receipt)] if receipt.amount != notice.amount else []
             continue
         compared.new.append((row, reading))
         compared.different += [(notice, one) for one in known.of_bank(notice) if one.amount != notice.amount]

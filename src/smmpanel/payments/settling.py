@@ -16,7 +16,15 @@ from smmpanel.notifications.models import AlertLevel
 from smmpanel.payments.asking import POLL, asked_of
 from smmpanel.payments.crediting import LIVE_NAME, credit_receipt
 from smmpanel.payments.judging import judged, moment_of
-from smmpanel.payments.matching import alike, deposits_named, known_receipt, other_amount, seen_by_staff, twin_in
+from smmpanel.payments.matching import (
+    alike,
+    deposits_named,
+    known_receipt,
+    other_amount,
+    seen_by_staff,
+    tell_of_difference,
+    twin_in,
+)
 from smmpanel.payments.methods import gateway_for, method_by
 from smmpanel.payments.models import Deposit, EventOutcome, GatewayEvent, Receipt, ReceiptState
 from smmpanel.payments.opening import locked_deposit
@@ -79,8 +87,7 @@ async def _settle(session: AsyncSession, panel: Panel, event: GatewayEvent, noti
         return await settle(session, panel, event, notice)
     known = await known_receipt(session, event.gateway, notice)
     if known is not None:
-        event.deposit_id = event.deposit_id or known.deposit_id
-        return EventOutcome.DUPLICATE, f"receipt {known.id}"
+        return await _told_again(session, event, notice, known)
     named = await deposits_named(session, notice)
     deposit = await locked_deposit(session, named[0]) if len(named) == 1 else None
     similar = await alike(session, notice)
@@ -112,6 +119,16 @@ async def _settle(session: AsyncSession, panel: Panel, event: GatewayEvent, noti
         return EventOutcome.REVIEW, receipt.reason
     await _credit(session, deposit, receipt, event)
     return EventOutcome.SETTLED, receipt.reason
+
+
+async def _told_again(
+    session: AsyncSession, event: GatewayEvent, notice: Notice, known: Receipt
+) -> tuple[EventOutcome, str]:
+    event.deposit_id = event.deposit_id or known.deposit_id
+    if notice.unproved or (known.amount, known.currency) == (notice.amount, notice.currency):
+        return EventOutcome.DUPLICATE, f"receipt {known.id}"
+    await tell_of_difference(session, known, notice)
+    return EventOutcome.REVIEW, "other_amount"
 
 
 async def _is_asked(session: AsyncSession, panel: Panel, deposit: Deposit, event: GatewayEvent) -> bool:

@@ -47,6 +47,7 @@ REASON_WORDS: Mapping[str, str] = {
     "repeated": marked("A further transfer"),
     "underpaid": marked("Less than asked for"),
     "overpaid": marked("More than asked for"),
+    "other_amount": marked("Another amount than before"),
     "same_reference": marked("The bank's reference came twice"),
     "returned_early": marked("It went back before it was credited here"),
     "returned_too_much": marked("More went back than had arrived"),
