@@ -110,7 +110,9 @@ async def test_customers_are_asked_for_a_coupon_once_there_is_one_and_see_what_i
     for wrong in ({"code": "x"}, {"code": "SPRING"}, {"code": "SPRING", "percent": "5", "amount": "1"}):
         assert (await admin.post("/staff/coupons", wrong)).status_code == 422
     assert (await admin.post("/staff/coupons", {"code": "spring", "percent": "25"})).status_code == 303
-    assert "SPRING" in (await admin.get("/staff/coupons")).text
+    listed = (await admin.get("/staff/coupons")).text
+    assert "SPRING" in listed
+    assert re.findall(r'class="nav-item" href="([^"]+)" aria-current', listed)[:1] == ["/staff/vouchers"]
 
     asked = {"link": "https://example.com/x", "quantity": "1000", "coupon": "Spring"}
     shown = await mai.look("/orders/new", params=asked)

@@ -62,6 +62,7 @@ async def test_nobody_reads_the_mails_of_who_may_do_more(developing):
     await watcher.client.aclose()
 
     assert ("mai@example.com" in listed, "boss@example.com" in listed) == (True, False)
+    assert re.findall(r"data-row-link>([^<]+)", listed) == ["Set a new password"]
     assert (foreign.status_code, refused.status_code) == (404, 403)
 
 

@@ -83,7 +83,11 @@ STAFF_WAYS = (
     _StaffWay("", NavItem("/staff/deposits", marked("Deposits"), "wallet", keys="m"), Permission.DEPOSITS_VIEW),
     _StaffWay("", NavItem("/staff/users", marked("Users"), "users", keys="u"), Permission.USERS_VIEW),
     _StaffWay("", NavItem("/staff/referrals", marked("Affiliates"), "hand-coins"), Permission.REFERRALS_VIEW),
-    _StaffWay("", NavItem("/staff/vouchers", marked("Vouchers"), "ticket"), Permission.VOUCHERS_VIEW),
+    _StaffWay(
+        "",
+        NavItem("/staff/vouchers", marked("Vouchers"), "ticket", holds=("/staff/coupons", "/staff/bonuses")),
+        Permission.VOUCHERS_VIEW,
+    ),
     _StaffWay("", NavItem("/staff/alerts", marked("Alerts"), "bell-ring", keys="a"), None),
     _StaffWay(_CATALOGUE, NavItem("/staff/services", marked("Services"), "tags", keys="s"), Permission.SERVICES_VIEW),
     _StaffWay(_CATALOGUE, NavItem("/staff/tiers", marked("Tiers"), "award"), Permission.SETTINGS_VIEW),

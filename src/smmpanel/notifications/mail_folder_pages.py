@@ -6,10 +6,10 @@ customers.
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends
 from sqlalchemy import select
@@ -29,6 +29,9 @@ from smmpanel.notifications.models import Mail, MailState
 from smmpanel.web.inputs import CleanText, RowId
 from smmpanel.web.pages import page
 from smmpanel.web.transactions import CurrentPanel, Session
+
+if TYPE_CHECKING:
+    from smmpanel.notifications.mail_folder import KeptMail
 
 router = APIRouter(include_in_schema=False, dependencies=FOR_STAFF)
 
@@ -52,6 +55,8 @@ class MailsPage:
     """What notifications/mails.html receives."""
 
     mails: Sequence[KeptLine]
+    subjects: Mapping[int, str]
+    """By the mail's id; without those whose files are gone."""
     after: str | None
     folder: str
 
@@ -74,7 +79,9 @@ async def show_mails(
     """Show the mails that were kept, newest first."""
     _refuse_elsewhere(panel)
     found = await _kept(session, viewer, after=after)
-    shown = MailsPage(found.rows, found.after, str(panel.settings.home / FOLDER))
+    kept = await asyncio.to_thread(_read, panel, [row.id for row in found.rows])
+    subjects = {mail_id: one.subject for mail_id, one in kept.items()}
+    shown = MailsPage(found.rows, subjects, found.after, str(panel.settings.home / FOLDER))
     return page(request, "notifications/mails.html", shown, fragment="rows")
 
 
@@ -84,16 +91,20 @@ async def show_mail(
 ) -> Response:
     """Show one mail, with the ways that it opens."""
     _refuse_elsewhere(panel)
-    # Loaded only where mails are kept: no other process need carry what reads them.
-    from smmpanel.notifications.mail_folder import read_kept
-
     rows = (await _kept(session, viewer, mail_id=mail_id)).rows
-    kept = await asyncio.to_thread(read_kept, panel.settings, mail_id) if rows else None
+    kept = (await asyncio.to_thread(_read, panel, [row.id for row in rows])).get(mail_id)
     if kept is None:
         raise NotFoundError
     ours = re.escape(panel.settings.address)
     links = list(dict.fromkeys(re.findall(rf"{ours}(/[A-Za-z0-9/_?=&.-]*)", kept.text)))
     return page(request, "notifications/mail.html", MailPage(rows[0], kept.subject, kept.text, links))
+
+
+def _read(panel: Panel, ids: Sequence[int]) -> dict[int, "KeptMail"]:
+    # Loaded only where mails are kept: no other process need carry what reads them.
+    from smmpanel.notifications.mail_folder import read_kept
+
+    return {mail_id: kept for mail_id in ids if (kept := read_kept(panel.settings, mail_id)) is not None}
 
 
 def _refuse_elsewhere(panel: Panel) -> None:

@@ -28,6 +28,8 @@ class NavItem:
     """Whether what is counted waits for this very person."""
     keys: str = ""
     """The keyboard's way there after `g`."""
+    holds: tuple[str, ...] = ()
+    """Addresses of other pages that are found under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,9 @@ class Shell:
 
     def current(self, path: str) -> str:
         """Return the address of the way that leads to this page or to what it belongs to."""
-        ways = [item.href for group in self.nav for item in group.items]
-        fitting = [href for href in ways if path == href or path.startswith(href.rstrip("/") + "/")]
-        return max(fitting, key=len, default="")
+        ways = {way: item.href for group in self.nav for item in group.items for way in (item.href, *item.holds)}
+        fitting = [way for way in ways if path == way or path.startswith(way.rstrip("/") + "/")]
+        return ways[max(fitting, key=len)] if fitting else ""
 
 
 ShellReader = Callable[[Request, Any], Awaitable[Shell]]
