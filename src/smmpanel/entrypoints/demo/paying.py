@@ -35,6 +35,7 @@ VIETNAMESE_BANK = {"bank": "970416"}
 OTHER_BANK = {"bank_name": "Example Bank"}
 WHERE_TO_TRANSFER = "Demo: chuyển khoản thử tại {bank}\nMake the transfer at {bank}; no money moves."
 OURS = ("account_number", "account_name", "memo_prefix")
+DESCRIPTION = "configuration"
 HOUR_MINUTES, WEEK_MINUTES = 60, 7 * 24 * 60
 
 
@@ -121,7 +122,9 @@ class Bank:
         options, secrets = self._split(gateway, told)
         terms = replace(terms, options={**terms.options, **options})
         async with self.panel.db.transaction() as session:
-            known = next((one for one in await methods_of(session, gateway) if not one.enabled), None)
+            waiting = [one for one in await methods_of(session, gateway) if not one.enabled]
+            # A method that describes its own gateway waits for that one, and for no other.
+            known = next((one for one in waiting if DESCRIPTION not in one.options), None)
             if known is None:
                 made = await add_method(session, self.panel, gateway, terms, actor=self.staff, secrets=secrets)
             else:

@@ -122,7 +122,7 @@ class AnyHttp(Vendor):
     """`/v1/orders`: JSON, signed with a time; money in the smallest unit."""
 
     name: ClassVar[str] = "any_http"
-    title: ClassVar[str] = "A gateway by its description"
+    title: ClassVar[str] = "Sandbox Pay (any gateway over HTTP)"
     gateway: ClassVar[str] = "http"
     keys: ClassVar[Mapping[str, str]] = {"secret": "sandbox-any-http-secret", "api_key": "sandbox-any-http-key"}
     currency: ClassVar[str] = "USD"
@@ -195,7 +195,7 @@ class AnyHttpToken(AnyHttp):
     """`/pay` for browsers, `/orders/…` for shops; messages are forms with a token."""
 
     name: ClassVar[str] = "any_http_token"
-    title: ClassVar[str] = "A gateway by its description, with a token"
+    title: ClassVar[str] = "Sandbox Pay by a form (any gateway over HTTP)"
     keys: ClassVar[Mapping[str, str]] = {"secret": "sandbox-any-http-token"}
     description: ClassVar[str] = BY_FORM
 
