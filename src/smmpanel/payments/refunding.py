@@ -275,7 +275,7 @@ async def _paid_back_by_staff(session: AsyncSession, deposit_id: int) -> Decimal
     row = PaymentReturn
     wanted = select(func.coalesce(func.sum(row.amount), 0)).where(
         row.deposit_id == deposit_id,
-        row.requested_by.is_not(None),
+        row.key.is_not(None),
         row.state.in_([state.value for state in IN_FORCE]),
     )
     return Decimal(await session.scalar(wanted) or 0)

@@ -112,7 +112,7 @@ class PaymentReturn(Base):
     @property
     def may_be_told(self) -> bool:
         """Whether its gateway can know of it: not of what we have not asked it for yet."""
-        return self.requested_by is None or self.by_hand or self.sent_at is not None
+        return self.key is None or self.by_hand or self.sent_at is not None
 
     @property
     def is_in_force(self) -> bool:

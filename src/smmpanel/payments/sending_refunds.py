@@ -36,7 +36,7 @@ EARLY_FOR = timedelta(days=1)
 """How long what went back of a payment waits for it before staff are told."""
 NOTE_MAX = 500
 AT_ONCE = 100
-_OPEN = "SELECT {what} FROM payment_returns WHERE state IN ('pending', 'unknown') AND requested_by IS NOT NULL AND NOT by_hand"
+_OPEN = "SELECT {what} FROM payment_returns WHERE state IN ('pending', 'unknown') AND key IS NOT NULL AND NOT by_hand"
 _UNSENT = text(_OPEN.format(what="EXISTS (SELECT 1)") + " AND sent_at IS NULL LIMIT 1")
 
 log = get_logger()
@@ -67,7 +67,7 @@ async def _claim(panel: Panel) -> _Claimed | None:
         select(row)
         .where(
             row.state == ReturnState.PENDING.value,
-            row.requested_by.is_not(None),
+            row.key.is_not(None),
             row.by_hand.is_(False),
             row.sent_at.is_(None),
         )

@@ -151,5 +151,5 @@ def _gone(row: PaymentReturn, names: Mapping[int, str], *, may: bool) -> GoneBac
         word=KIND_WORDS[row.kind],
         state=RETURN_WORDS[row.state],
         people={what: names.get(one, "") for what, one in people.items() if one is not None},
-        may_resolve=may and is_open and row.requested_by is not None,
+        may_resolve=may and is_open and row.key is not None,
     )
