@@ -61,7 +61,7 @@ def _run_provider(options: dict[str, object]) -> None:
 def _run_gateway(options: dict[str, object]) -> None:
     from smmpanel.sandbox.gateway.server import run_gateway
 
-    run_gateway(**{**options, "keys": dict(options["keys"])})  # type: ignore[arg-type,call-overload]
+    run_gateway(**{**options, "keys": dict(options["keys"])})  # type: ignore[call-overload]
 
 
 _SANDBOXES: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[dict[str, object]], None]]] = {

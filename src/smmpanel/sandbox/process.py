@@ -52,22 +52,15 @@ def stop_process(process: subprocess.Popen[bytes]) -> int:
     return _close(process)
 
 
-class SandboxProcess:
-    """A running fake provider. Ends with `stop`, at the end of a `with` block, and with the process that started it."""
+class ChildSandbox:
+    """A running sandbox. Ends with `stop`, at the end of a `with` block, and with the process that started it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, control_url: str, key: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], url: str, control_url: str) -> None:
         self._process = process
         self.url = url
-        """The address for clients, ending in `/api/v2`."""
+        """The address for clients."""
         self.control_url = control_url
-        self.key = key
         self._client = httpx.Client(base_url=control_url, timeout=CONTROL_TIMEOUT_SECONDS, trust_env=False)
-
-    @classmethod
-    def start(cls, *, port: int = 0, key: str = "sandbox-key", **options: Any) -> Self:
-        """Start one and wait until it answers. Options are those of the command line, with underscores."""
-        process, ready = start_process("provider", port=port, key=key, **options)
-        return cls(process, ready["url"], ready["control"], key)
 
     @property
     def pid(self) -> int:
@@ -94,14 +87,28 @@ class SandboxProcess:
     ) -> None:
         self.stop()
 
-    # The control interface; see `provider_control.py` for all of it.
-
     def control(self, method: str, path: str, json: Any = None, **query: Any) -> Any:
         """One control call; raises `httpx.HTTPStatusError` with the sentence of the sandbox if it refuses."""
         answer = self._client.request(method, path, json=json, params=query)
         if answer.is_error:
             raise httpx.HTTPStatusError(answer.text, request=answer.request, response=answer)
         return answer.json()
+
+
+class SandboxProcess(ChildSandbox):
+    """A running fake provider; its `url` ends in `/api/v2`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, control_url: str, key: str) -> None:
+        super().__init__(process, url, control_url)
+        self.key = key
+
+    @classmethod
+    def start(cls, *, port: int = 0, key: str = "sandbox-key", **options: Any) -> Self:
+        """Start one and wait until it answers. Options are those of the command line, with underscores."""
+        process, ready = start_process("provider", port=port, key=key, **options)
+        return cls(process, ready["url"], ready["control"], key)
+
+    # The control interface; see `provider_control.py` for all of it.
 
     def stats(self) -> dict[str, Any]:
         """Counters, the balance, the most requests at one time."""

@@ -1,24 +1,13 @@
 """The fake gateways as a child process, for tests and demonstrations."""
 
-import subprocess
 from datetime import datetime
-from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
-from smmpanel.sandbox.process import CONTROL_TIMEOUT_SECONDS, start_process, stop_process
+from smmpanel.sandbox.process import ChildSandbox, start_process
 
 
-class GatewayProcess:
-    """Running fake gateways. End with `stop`, at the end of a `with` block, and with the process that started them."""
-
-    def __init__(self, process: subprocess.Popen[bytes], url: str, control_url: str) -> None:
-        self._process = process
-        self.url = url
-        """`http://127.0.0.1:PORT`; each vendor's address is below it."""
-        self.control_url = control_url
-        self._client = httpx.Client(base_url=control_url, timeout=CONTROL_TIMEOUT_SECONDS, trust_env=False)
+class GatewayProcess(ChildSandbox):
+    """Running fake gateways at `http://127.0.0.1:PORT`; each vendor's address is below it."""
 
     @classmethod
     def start(cls, *, port: int = 0, **options: Any) -> Self:
@@ -26,32 +15,7 @@ class GatewayProcess:
         process, ready = start_process("gateway", port=port, **options)
         return cls(process, ready["url"], ready["control"])
 
-    @property
-    def pid(self) -> int:
-        """The process id of the sandbox."""
-        return self._process.pid
-
-    def stop(self) -> int:
-        """End it and return its exit status. May be called twice."""
-        self._client.close()
-        return stop_process(self._process)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
     # The control interface; see `control.py` for all of it.
-
-    def control(self, method: str, path: str, json: Any = None, **query: Any) -> Any:
-        """One control call; raises `httpx.HTTPStatusError` with the sentence of the sandbox if it refuses."""
-        answer = self._client.request(method, path, json=json, params=query)
-        if answer.is_error:
-            raise httpx.HTTPStatusError(answer.text, request=answer.request, response=answer)
-        return answer.json()
 
     def setup(self, vendor: str) -> dict[str, str]:
         """Return what the panel's method is set up with."""
