@@ -2,19 +2,21 @@
 
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 import smmpanel.entrypoints.preset_parts  # noqa: F401 - what the sections of presets mean
 from payments.conftest import Till
-from payments.gateways.describing import SECRET, described
+from payments.gateways.describing import SECRET, described, gateway
 from smmpanel.accounts.access import Actor
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.payments.gateways.generic.gateway import HttpGateway
 from smmpanel.payments.methods import MethodTerms, add_method, edit_method, enable_method, offered_methods
 from smmpanel.payments.models import PaymentMethod
 from smmpanel.payments.presets import connect_preset_methods, terms_of
+from smmpanel.payments.protocol import Message
 from smmpanel.payments.staff.method_forms import sign_of_tests
 from smmpanel.providers.presets import load_preset, take_preset_parts
 from staff_browser import sign_in
@@ -93,6 +95,25 @@ def test_a_description_that_calls_this_machine_is_for_tests() -> None:
     here = {"configuration": json.dumps(described()).replace("https://pay.test", "http://127.0.0.1:8910/x")}
     assert sign_of_tests(HttpGateway, here) == "http://127.0.0.1:8910/x/v1/orders"
     assert sign_of_tests(HttpGateway, {"configuration": json.dumps(described())}) == ""
+
+
+def test_the_description_in_the_manual_is_right() -> None:
+    manual = (Path(__file__).parents[3] / "docs/howto/add-a-gateway.md").read_text("utf-8")
+    _, _, after = manual.partition("## Without code")
+    example = after.partition("```toml\n")[2].partition("```")[0]
+    own = gateway(example, api_key="k")
+    own.check()
+    assert own.can_be_asked
+    order = {
+        "order_id": "A",
+        "order_no": 7,
+        "state": "PAID",
+        "paid_amount": 2550,
+        "currency": "USD",
+        "returned_amount": 0,
+    }
+    [notice] = own.read(Message({}, json.dumps({"env": "live", "order": order}).encode()), "signature").notices
+    assert (notice.external_id, notice.amount, notice.unproved) == ("any_pay:7", Decimal("25.50"), False)
 
 
 async def test_a_description_can_be_too_long(till: Till) -> None:
