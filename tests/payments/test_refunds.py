@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from making import make_user, staff
 from payments.conftest import Till
 from payments.counters import Desk, S, desk_of
-from payments.telling_gateway import told
+from payments.telling_gateway import TellingGateway, told
 from payments.test_returning import alerts, spend
 from smmpanel.accounts.access import Actor, MissingPermissionError, Permission
 from smmpanel.accounts.models import AuditEntry
@@ -148,6 +148,14 @@ async def test_rule_14_a_failed_refund_returns_the_money(till: Till) -> None:
     assert await desk.told(S.REFUND_FAILED, 40_000, return_id="re_3") == "settled"
     assert ((await desk.returns())[2].state, await till.balance()) == ("failed", 100_000)
     assert row.taken == 40_000
+
+
+async def test_a_gateway_that_cannot_any_more_was_not_asked(till: Till) -> None:
+    desk, actor = await paid_desk(till), await clerk(till)
+    await want(desk, actor, 40_000)
+    till.panel.payment_gateways.put("refunding", TellingGateway)
+    await send_refunds.function(till.panel)
+    assert ((await desk.returns())[0].state, await till.balance()) == ("failed", 100_000)
 
 
 async def test_rule_14_what_nobody_knows_is_not_sent_again(till: Till) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from smmpanel.kernel.jobs import Backoff, enqueue, job
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
+from smmpanel.kernel.registry import UnknownPluginError
 from smmpanel.notifications.alerts import clear_alert, raise_alert
 from smmpanel.notifications.models import AlertLevel
 from smmpanel.payments.asking import asked_of
@@ -94,7 +95,7 @@ async def _send(panel: Panel, claimed: _Claimed) -> None:
         answer = await _asked_back(panel, claimed)
     except GatewayUnknownError:
         pass
-    except GatewayFailedError as failure:
+    except (GatewayFailedError, UnknownPluginError) as failure:
         # Provably not taken: whoever wants it again asks again.
         answer = Refunded("", "failed", failure.code)
     except Exception:
