@@ -226,6 +226,11 @@ class Shop:
         await self.arrive()
         return done
 
+    async def begin_there(self, deposit: Deposit) -> None:
+        """Have somebody begin to pay; the vendor's message is under way when this returns."""
+        names = (self.case.at_vendor, self.name_of(deposit), "begin")
+        await asyncio.to_thread(lambda: self.sandbox.do(*names))
+
     def name_of(self, deposit: Deposit) -> str:
         """Return what the vendor finds the payment by."""
         return self.pages[deposit.id].rpartition("/")[2]
