@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -186,6 +187,14 @@ SPEC_BODY = {
     "transaction_date": "2025-10-26 15:30:00",
     "signature": VECTORS["spec.sig"],
 }
+COINBASE = {
+    "reference_path": "$.event.data.metadata.topup",
+    "gateway_txn_path": "$.event.data.code",
+    "status_path": "$.event.type",
+    "amount_path": "$.event.data.amount",
+    "status_map": {"charge:confirmed": "paid"},
+    "sign": {"algo": "hmac-sha256", "location": "header:X-CC-Webhook-Signature"},
+}
 STAMP = b"1795244560"
 OTHERS: list[Any] = [
     pytest.param(
@@ -284,6 +293,22 @@ def test_other_gateways_by_their_descriptions(
         for old, new in ((b"TOPUP-000123", b"TOPUP-000124"), (b"ABC123", b"ABC124"), (b"0000", b"9000")):
             if old in body:
                 assert own.verify(Message(headers, body.replace(old, new)), NOW) is None
+
+
+def test_old_messages_of_coinbase() -> None:
+    own, body = other(COINBASE, "cc_shared_secret"), VECTORS["cc.body"].encode()
+    own.check()
+    assert own.verify(Message({"x-cc-webhook-signature": VECTORS["cc.sig"].encode()}, body), NOW) == "signature"
+    assert own.verify(Message({"x-cc-webhook-signature": VECTORS["cc.sig"].encode()}, body + b"\n"), NOW) is None
+
+
+def test_names_and_passwords_of_phonepe() -> None:
+    """What its messages carry is a digest of name and password: to us it is a token, which is the secret then."""
+    kept = sha256(b"panel_user:Panel_pass1").hexdigest()
+    part = {**APIKEY, "sign": {"algo": "static_token", "location": "header:Authorization"}}
+    given = Message({"authorization": VECTORS["phonepe.auth"].encode()}, b"{}")
+    assert other(part, kept).verify(given, NOW) == "token"
+    assert other(part, "panel_user:Panel_pass1").verify(given, NOW) is None
 
 
 def test_stamps_are_looked_at() -> None:
