@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
+import structlog
 from cryptography.fernet import Fernet
 from xdist.scheduler import LoadScopeScheduling
 
@@ -25,6 +26,15 @@ _numbers = count(1)
 QUICK_ROOM = 6 * 2**30
 TOGETHER = ("tests/browser/", "tests/entrypoints/", "tests/pages/", "tests/payments/gateways/test_conformance.py")
 """What one process runs: it shares a browser, a panel or a sandbox, or mostly waits for processes, while others work."""
+
+# Tracebacks as the product writes them: with the values of all local variables, as is usual where nothing is said, one takes seconds.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 class Groups(LoadScopeScheduling):
