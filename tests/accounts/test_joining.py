@@ -102,7 +102,8 @@ async def test_invitations_let_so_many_in_for_so_long_and_are_shown_once(moving,
     panel = moving.panel
     await rules(panel, SignUpMode.INVITED)
     made = await admin.post("/staff/users/invitations", {"count": "2", "max_uses": "1", "days": "7", "note": "friends"})
-    codes = re.findall(r"<code class=\"grow\">[^<]*invitation=([a-z2-9-]{14})<", made.text)
+    link = re.escape(f"{panel.settings.address}/sign-up?invitation=")
+    codes = re.findall(rf"<code class=\"grow\">{link}([a-z2-9-]{{14}})<", made.text)
     listed = (await admin.get("/staff/users/invitations")).text
 
     assert len(set(codes)) == 2

@@ -46,7 +46,8 @@ class InvitationsPage:
     now: datetime
     may_edit: bool
     mode: SignUpMode
-    site: str
+    address: str
+    """Where the panel is."""
     typed: Mapping[str, str] = field(default_factory=lambda: FRESH)
     wrong: Mapping[str, str] = field(default_factory=dict)
     codes: Sequence[str] = ()
@@ -107,7 +108,7 @@ async def _shown(
     session: AsyncSession,
     viewer: Viewer,
     now: datetime,
-    site: str,
+    address: str,
     *,
     after: str = "",
     typed: Mapping[str, str] | None = None,
@@ -116,4 +117,5 @@ async def _shown(
 ) -> InvitationsPage:
     found = await list_invitations(session, after=after or None)
     may_edit, rules = viewer.may(Permission.USERS_EDIT), await sign_up_rules(session)
-    return InvitationsPage(found.rows, found.after, now, may_edit, rules.mode, site, typed or FRESH, wrong or {}, codes)
+    mode = rules.mode
+    return InvitationsPage(found.rows, found.after, now, may_edit, mode, address, typed or FRESH, wrong or {}, codes)
