@@ -62,6 +62,15 @@ def read_json(body: bytes) -> Mapping[str, Any]:
     return found
 
 
+def read_base64_json(body: bytes) -> Mapping[str, Any]:
+    """Read a JSON object that was written in base64, with its equals signs or without. Raises `UnreadableMessageError`."""
+    bare = body.strip().rstrip(b"=")
+    try:
+        return read_json(base64.b64decode(bare + b"=" * (-len(bare) % 4), validate=True))
+    except ValueError:
+        raise UnreadableMessageError from None
+
+
 def amount_in(value: object) -> Decimal:
     """Read an amount that a gateway wrote as a number or as text. Raises `UnreadableMessageError`, also for more than can be kept."""
     if not isinstance(value, str) or not (isinstance(value, Literal) or _is_plain(value)):

@@ -1,6 +1,5 @@
 """eSewa's messages: JSON in base64 that names the fields it signs, and answers in the same words."""
 
-import base64
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from smmpanel.payments.protocol import Asked, GatewayStatus, Notice, Reading, UnreadableMessageError
-from smmpanel.payments.signing import NUMBER_MAX, Literal, amount_in, number_in, read_json, text_in
+from smmpanel.payments.signing import NUMBER_MAX, Literal, amount_in, number_in, read_base64_json, read_json, text_in
 
 CURRENCY = "NPR"
 FORM_FIELDS = ("total_amount", "transaction_uuid", "product_code")
@@ -43,11 +42,7 @@ _SHAPES: Mapping[str, re.Pattern[str]] = {
 
 def carried(body: bytes) -> Mapping[str, Any]:
     """Return the fields of a message as they were written; raises `UnreadableMessageError`."""
-    bare = body.strip().rstrip(b"=")
-    try:
-        return read_json(base64.b64decode(bare + b"=" * (-len(bare) % 4), validate=True))
-    except ValueError:
-        raise UnreadableMessageError from None
+    return read_base64_json(body)
 
 
 def signed_text(fields: Mapping[str, Any], names: list[str]) -> str:

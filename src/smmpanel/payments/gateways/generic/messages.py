@@ -1,6 +1,5 @@
 """What a described gateway tells, in messages and in answers, as notices."""
 
-import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from smmpanel.payments.gateways.generic.configuration import Notify, Told
 from smmpanel.payments.gateways.generic.paths import found_at, written_at
 from smmpanel.payments.minor_units import from_minor
 from smmpanel.payments.protocol import GIVES_BACK, GatewayStatus, Notice, Reading, UnreadableMessageError
-from smmpanel.payments.signing import NUMBER_MAX, Literal, amount_in, number_in, read_json
+from smmpanel.payments.signing import NUMBER_MAX, Literal, amount_in, number_in, read_base64_json, read_json
 
 WEBHOOK, ANSWER = "webhook", "answer"
 NOTHING = "a payment of nothing"
@@ -42,11 +41,7 @@ def fields_of(notify: Notify, body: bytes) -> Mapping[str, object]:
     if notify.body == "json":
         return read_json(body)
     if notify.body == "base64_json":
-        bare = body.strip().rstrip(b"=")
-        try:
-            return read_json(base64.b64decode(bare + b"=" * (-len(bare) % 4), validate=True))
-        except ValueError:
-            raise UnreadableMessageError from None
+        return read_base64_json(body)
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
     except ValueError:

@@ -66,6 +66,7 @@ amount_path = "$.order.paid_amount"
 currency_path = "$.order.currency"
 returned_path = "$.order.returned_amount"
 amount_unit = "minor"
+ip_allowlist = ["127.0.0.0/8"]
 reply_body = "OK"
 reply_content_type = "text/plain"
 [notify.status_map]
