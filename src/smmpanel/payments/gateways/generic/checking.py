@@ -20,7 +20,7 @@ from smmpanel.payments.gateways.generic.configuration import (
     Sign,
     fault,
 )
-from smmpanel.payments.gateways.generic.paths import is_at_the_top, name_of
+from smmpanel.payments.gateways.generic.paths import found_at, is_at_the_top, name_of
 from smmpanel.payments.gateways.generic.placeholders import KNOWN, SECRET, names_in, texts_in
 from smmpanel.payments.gateways.generic.signatures import is_private_key, is_public_key
 
@@ -138,6 +138,16 @@ def _check_call(name: str, call: Create | Query, known: frozenset[str]) -> None:
         for key, value in call.body.items():
             if isinstance(value, (dict, list)) or value is None or ":number}" in str(value):
                 raise fault(NOT_FLAT, f"{name}.body.{key}")
+    _check_signed_fields(name, call)
+
+
+def _check_signed_fields(name: str, call: Create | Query) -> None:
+    """A field that is not sent would be signed as nothing, and the gateway would only say that the signature is wrong."""
+    if call.sign is None or call.sign.payload not in IN_FIELDS or call.sign.algo in TOKENS:
+        return
+    for path in call.sign.fields:
+        if found_at(call.body, path) is None and call.sign.timestamp_location != f"body:{path}":
+            raise fault(MISSING, f"{name}.body.{name_of(path)}")
 
 
 def _templates(call: Create | Query) -> list[str]:

@@ -259,7 +259,8 @@ def _is_deep(value: object, left: int) -> bool:
 
 def _fault_of(wrong: ValidationError) -> InvalidInputError:
     first = wrong.errors(include_url=False, include_context=True)[0]
-    key = ".".join(str(step) for step in first["loc"]) or "notify"
+    # Where there is a choice of kinds, their names stand in it too, which are nobody's keys.
+    key = ".".join(step for step in map(str, first["loc"]) if "(" not in step) or "notify"
     match first["type"]:
         case "missing":
             return fault(MISSING, key)
