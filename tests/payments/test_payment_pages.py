@@ -100,6 +100,9 @@ async def test_what_an_amount_comes_to(till: Till, customer: StaffBrowser) -> No
     )
     assert "97,000" in part.text
     assert "<form" not in part.text
+    # With the method its currency changes, and what is suggested.
+    assert "VND · from" in part.text
+    assert f"amount=50000&amp;method={dear}" in part.text or f"method={dear}&amp;amount=50000" in part.text
 
 
 async def test_each_stage_has_words_of_its_own(till: Till, customer: StaffBrowser) -> None:
