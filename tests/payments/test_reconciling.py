@@ -138,6 +138,24 @@ async def test_transfer_that_a_message_told_of_is_paired_without_another_message
     assert len(await till.events()) == 1
 
 
+async def test_row_that_was_paired_is_the_same_money_when_its_deposit_is_asked_about(bank: Bank) -> None:
+    till = bank.till
+    deposit = await till.open(100_000)
+    told = till.transfer(deposit.memo, 60_000, accountNumber=ACCOUNT)
+    await receive(till.panel, "sepay", till.signed(told), ip=None)
+    await till.settle()
+    row = bank.row(told)
+    bank.lists([row])
+    await reconcile_latest.function(till.panel)
+    bank.lists([row])
+    later = till.at(minutes=30)
+    await ask_gateways.function(later.panel)
+    await later.settle()
+
+    assert await till.balance() == 60_000
+    assert len(await till.receipts()) == 1
+
+
 async def test_two_transfers_that_look_alike_are_two_rows_and_two_credits_at_most(bank: Bank) -> None:
     till = bank.till
     deposit = await till.open(100_000)

@@ -68,7 +68,11 @@ async def tell_of_difference(session: AsyncSession, receipt: Receipt, notice: No
 
 
 def twin_in(receipts: Sequence[Receipt], notice: Notice) -> Receipt | None:
-    """Return the receipt of the same money from another side, which has not been paired with this side yet."""
+    """Return the receipt of the same money from another side, which has been paired with this very number, or not yet
+    with any of this side: a comparison with the bank's list pairs a row before its deposit is asked about."""
+    for receipt in receipts:
+        if notice.external_id in receipt.also:
+            return receipt
     for receipt in receipts:
         paired = any(other.startswith(f"{notice.source}:") for other in receipt.also)
         if receipt.source != notice.source and not paired:

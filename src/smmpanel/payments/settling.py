@@ -95,7 +95,7 @@ async def _settle(session: AsyncSession, panel: Panel, event: GatewayEvent, noti
     if twin is None and deposit is not None:
         twin = await seen_by_staff(session, deposit.id, notice)
     if twin is not None:
-        twin.also = [*twin.also, notice.external_id]
+        twin.also = sorted({*twin.also, notice.external_id})
         event.deposit_id = event.deposit_id or twin.deposit_id
         if event.source == POLL:
             twin.listed_at = twin.listed_at or panel.clock()
