@@ -108,6 +108,12 @@ def _ids(connection: psycopg.Connection[Any], user_id: int) -> dict[str, Any]:
         row = connection.execute(statement, {"user": user_id}).fetchone()
         assert row is not None, name
         found[name] = row[0]
+    for path, names in OF_PATHS.items():
+        found[path] = {}
+        for name, statement in names.items():
+            row = connection.execute(statement, {"user": user_id}).fetchone()
+            assert row is not None, path
+            found[path][name] = row[0]
     return found
 
 
@@ -126,3 +132,9 @@ IDS = {
     "tier_id": "SELECT max(id) FROM tiers",
     "transfer_id": "SELECT max(id) FROM ledger_transfers",
 }
+OF_PATHS = {
+    "/deposits/{deposit_id}/pay": {
+        "deposit_id": "SELECT id FROM deposits WHERE shown->>'kind' = 'form' ORDER BY id LIMIT 1"
+    }
+}
+"""What names in single addresses stand for, where it is something else."""

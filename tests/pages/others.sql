@@ -76,6 +76,11 @@ SELECT %(user)s, m.id, 'sepay', 'REFERENCE' || i, 'C' || i, 'PAY C' || i, 100000
        '{"kind": "transfer", "bank": "970416", "bank_name": "ACB", "account_number": "123456789", "account_name": "A",
          "content": "PAY C1"}', 'Nothing came', now() + interval '1 hour'
   FROM numbers, payment_methods m WHERE m.gateway = 'sepay';
+-- One that is paid by a form which the customer's browser sends.
+INSERT INTO deposits (user_id, method_id, gateway, reference, amount, currency, wallet_currency, state, shown, expires_at)
+SELECT %(user)s, m.id, 'sepay', 'REFERENCEFORM', 100000, 'VND', 'USD', 'pending',
+       '{"kind": "form", "url": "https://pay.example/form", "fields": [["amount", "100000"]]}', now() + interval '1 hour'
+  FROM payment_methods m WHERE m.gateway = 'sepay';
 INSERT INTO gateway_events (gateway, method_id, source, event_key, body, digest, verdict, outcome, note, deposit_id)
 SELECT 'sepay', m.id, 'webhook', 'webhook:' || i, '{"id": 1}', '\x00', 'hmac', 'settled', 'late',
        (SELECT min(id) FROM deposits WHERE user_id = %(user)s) FROM numbers, payment_methods m WHERE m.gateway = 'sepay';
