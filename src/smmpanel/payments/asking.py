@@ -29,6 +29,8 @@ from smmpanel.payments.question_times import next_question
 
 POLL = "poll"
 AT_ONCE = 20
+DIGEST_LENGTH = 20
+"""Of what an answer means, within one deposit or one list: staff read it."""
 HINTED_FOR, HINTED_PAUSE = timedelta(days=3), timedelta(minutes=30)
 """How long, and how often, gateways are asked about a message that they have not confirmed, of a deposit that is over."""
 QUERIED = "asked"
@@ -144,7 +146,7 @@ def _digest(reading: Reading) -> str:
         repr((one.external_id, one.status.value, str(one.amount), one.currency, one.reference, one.return_id))
         for one in reading.notices
     )
-    return sha256("\n".join(told).encode()).hexdigest()
+    return sha256("\n".join(told).encode()).hexdigest()[:DIGEST_LENGTH]
 
 
 async def _ask_about_hints(panel: Panel, deposit_id: int) -> None:
