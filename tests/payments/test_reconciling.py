@@ -14,8 +14,10 @@ from payments.conftest import SECRET, Till
 from payments.gateways.fake_vendor import FakeVendor, fake_vendor
 from smmpanel.accounts.access import Actor
 from smmpanel.notifications.models import Alert
+from smmpanel.payments.deciding import approve_deposit
 from smmpanel.payments.inbox import ask_gateways
 from smmpanel.payments.methods import MethodTerms, add_method, enable_method
+from smmpanel.payments.models import Deposit
 from smmpanel.payments.protocol import Message
 from smmpanel.payments.receiving import receive
 from smmpanel.payments.reconciliation_models import Reconciliation
@@ -281,3 +283,46 @@ async def test_rule_12_known_money_with_another_amount_is_told_and_what_is_on_re
     assert await till.balance() == 100_000
     assert (await bank.runs())[0].different == 1
     assert await bank.alerts() == {"payment_amount_differs"}
+
+
+async def test_rule_12_money_that_staff_entered_is_the_same_from_every_side(bank: Bank) -> None:
+    till = bank.till
+    deposit = await till.open(100_000)
+    async with till.panel.db.transaction() as session:
+        await approve_deposit(session, deposit.id, actor=Actor.cli(), now=till.panel.clock())
+    told = till.transfer(deposit.memo, accountNumber=ACCOUNT)
+    row = bank.row(told)
+    await receive(till.panel, "sepay", till.signed(told), ip=None)
+    await till.settle()
+    for _ in range(2):
+        bank.lists([row])
+        await reconcile_latest.function(till.panel)
+        await till.settle()
+    bank.lists([row])
+    async with till.panel.db.transaction() as session:
+        (await session.get_one(Deposit, deposit.id)).ask_at = till.panel.clock()
+    await ask_gateways.function(till.panel)
+    assert await till.balance() == 100_000
+    (receipt,) = await till.receipts()
+    assert receipt.also == [f"v2:{row['id']}", f"webhook:{told['id']}"]
+    # Another one of as much is another one.
+    await receive(till.panel, "sepay", till.signed(till.transfer(deposit.memo, accountNumber=ACCOUNT)), ip=None)
+    await till.settle()
+    assert await till.balance() == 200_000
+
+
+async def test_money_that_staff_entered_is_known_by_its_number_too(bank: Bank) -> None:
+    till = bank.till
+    deposit = await till.open(100_000)
+    async with till.panel.db.transaction() as session:
+        await approve_deposit(session, deposit.id, actor=Actor.cli(), now=till.panel.clock())
+    row = bank.row(till.transfer(deposit.memo, accountNumber=ACCOUNT), reference_number="", transaction_date="")
+    for _ in range(2):
+        bank.lists([row])
+        async with till.panel.db.transaction() as session:
+            (await session.get_one(Deposit, deposit.id)).ask_at = till.panel.clock()
+        await ask_gateways.function(till.panel)
+        bank.lists([row])
+        await reconcile_latest.function(till.panel)
+        await till.settle()
+    assert await till.balance() == 100_000

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import any_, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.notifications.alerts import raise_alert
@@ -81,8 +81,9 @@ def twin_in(receipts: Sequence[Receipt], notice: Notice) -> Receipt | None:
 
 
 async def seen_by_staff(session: AsyncSession, deposit_id: int, notice: Notice | Receipt) -> Receipt | None:
-    """Return what staff entered for a deposit, if it is this much and no message has confirmed it yet."""
+    """Return what staff entered for a deposit, if it is this much, and confirmed by this very money or by none yet."""
     row = Receipt
+    is_this = literal(notice.external_id) == any_(row.also)
     wanted = (
         select(row)
         .where(
@@ -90,10 +91,18 @@ async def seen_by_staff(session: AsyncSession, deposit_id: int, notice: Notice |
             row.source == STAFF,
             row.state == ReceiptState.CREDITED.value,
             row.amount == notice.amount,
-            row.also == [],
+            or_(is_this, row.also == []),
         )
-        .order_by(row.id)
+        .order_by(is_this.desc(), row.id)
         .limit(1)
         .with_for_update()
     )
     return await session.scalar(wanted.execution_options(populate_existing=True))
+
+
+def confirm_by(receipt: Receipt, notice: Notice) -> None:
+    """Note that a notice tells of this receipt's money. What staff entered gets the looks by which every side knows it."""
+    receipt.also = sorted({*receipt.also, notice.external_id})
+    if receipt.source == STAFF and receipt.natural_key is None:
+        receipt.natural_key, receipt.bank_ref = notice.natural_key, receipt.bank_ref or notice.bank_ref
+        receipt.account, receipt.occurred_at = notice.account, notice.occurred_at

@@ -18,6 +18,7 @@ from smmpanel.payments.crediting import LIVE_NAME, credit_receipt
 from smmpanel.payments.judging import judged, moment_of
 from smmpanel.payments.matching import (
     alike,
+    confirm_by,
     deposits_named,
     known_receipt,
     other_amount,
@@ -95,7 +96,7 @@ async def _settle(session: AsyncSession, panel: Panel, event: GatewayEvent, noti
     if twin is None and deposit is not None:
         twin = await seen_by_staff(session, deposit.id, notice)
     if twin is not None:
-        twin.also = sorted({*twin.also, notice.external_id})
+        confirm_by(twin, notice)
         event.deposit_id = event.deposit_id or twin.deposit_id
         if event.source == POLL:
             twin.listed_at = twin.listed_at or panel.clock()
