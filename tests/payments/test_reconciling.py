@@ -22,6 +22,7 @@ from smmpanel.payments.protocol import Message
 from smmpanel.payments.receiving import receive
 from smmpanel.payments.reconciliation_models import Reconciliation
 from smmpanel.payments.reconciling_jobs import latest_reconciliations, reconcile_latest, reconcile_whole_days
+from staff_browser import sign_in
 
 ACCOUNT = "987654321"
 _numbers = count(1)
@@ -326,3 +327,25 @@ async def test_money_that_staff_entered_is_known_by_its_number_too(bank: Bank) -
         await reconcile_latest.function(till.panel)
         await till.settle()
     assert await till.balance() == 100_000
+
+
+async def test_staff_see_which_accounts_sepay_watches(bank: Bank) -> None:
+    admin = await sign_in(bank.till.panel)
+    page = f"/staff/payment-methods/{bank.till.methods['sepay']}"
+    assert 'action="' + page + '/accounts"' in (await admin.get(page)).text
+    account = {"account_number": ACCOUNT, "account_holder_name": "NGUYEN VAN A", "bank_short_name": "ACB"}
+    for found, says in (
+        ((200, answer([account])), "The gateway watches this account"),
+        ((200, answer([{**account, "account_number": "111"}])), "The gateway does not watch this account"),
+        ((200, answer([])), "It watches: none"),
+        ((401, {}), "The gateway could not be asked"),
+        ((200, {"data": 1}), "The gateway could not be asked"),
+    ):
+        bank.vendor.answering(found)
+        await admin.get(page)
+        assert (await admin.post(f"{page}/accounts", {})).status_code == 303
+        assert says in (await admin.get(page)).text
+    assert bank.vendor.sent[-1].path == "/v2/bank-accounts"
+    manual = await bank.till.add("manual")
+    assert (await admin.post(f"/staff/payment-methods/{manual}/accounts", {})).status_code == 404
+    await admin.client.aclose()

@@ -329,6 +329,24 @@ class CanList(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class LinkedAccount:
+    """A bank account that a gateway watches."""
+
+    number: str
+    holder: str
+    bank: str
+
+
+@runtime_checkable
+class NamesAccounts(Protocol):
+    """A gateway that says which bank accounts it watches, so that a wrong one is seen before customers pay into it."""
+
+    async def linked_accounts(self) -> Sequence[LinkedAccount]:
+        """Return them; raises `GatewayFailedError`, or `InvalidInputError` that names the setting which is missing for it."""
+        ...
+
+
 @runtime_checkable
 class CanRefund(Protocol):
     """A gateway that gives money back when it is asked to."""

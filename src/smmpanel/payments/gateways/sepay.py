@@ -3,6 +3,7 @@
 Which proof counts is chosen by configuration, never by what a message brings: otherwise whoever forges one takes the weakest.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -18,13 +19,23 @@ from smmpanel.payments.gateways.bank_details import (
     transfer_to,
 )
 from smmpanel.payments.gateways.calling import call
-from smmpanel.payments.gateways.sepay_list import API_URL, found_in, list_query, listed_in, read_listed, search_query
+from smmpanel.payments.gateways.sepay_list import (
+    API_URL,
+    ROWS_PER_PAGE,
+    accounts_in,
+    found_in,
+    list_query,
+    listed_in,
+    read_listed,
+    search_query,
+)
 from smmpanel.payments.gateways.sepay_messages import fields_of, read_transfer, signed_text
 from smmpanel.payments.protocol import (
     Account,
     Asked,
     GatewayFailedError,
     Intent,
+    LinkedAccount,
     Listed,
     Message,
     Reading,
@@ -187,16 +198,25 @@ class SePay:
         except UnreadableMessageError:
             raise GatewayFailedError from None
 
+    async def linked_accounts(self) -> Sequence[LinkedAccount]:
+        """Return the bank accounts that SePay watches for this token."""
+        if not self.can_be_asked:
+            raise InvalidInputError(field="api_token", reason=marked("is needed"))
+        try:
+            return accounts_in(await self._get({"per_page": str(ROWS_PER_PAGE), "page": "1"}, "bank-accounts"))
+        except UnreadableMessageError:
+            raise GatewayFailedError from None
+
     def read_row(self, row: bytes) -> Reading:
         """Understand a row of the list."""
         return read_listed(read_json(row))
 
-    async def _get(self, query: dict[str, str]) -> bytes:
+    async def _get(self, query: dict[str, str], what: str = "transactions") -> bytes:
         tokens = self._account.secrets_named("api_token")
         answer = await call(
             self._http,
             "GET",
-            f"{address_in(self._account, 'api_url', API_URL)}/transactions",
+            f"{address_in(self._account, 'api_url', API_URL)}/{what}",
             params=query,
             headers={"Authorization": f"Bearer {tokens[0]}", "Accept": "application/json"},
             secrets=tokens,

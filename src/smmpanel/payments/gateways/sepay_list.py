@@ -19,7 +19,7 @@ from smmpanel.payments.gateways.sepay_messages import (
     number_in,
     whole_in,
 )
-from smmpanel.payments.protocol import GatewayStatus, Listed, Notice, Reading, UnreadableMessageError
+from smmpanel.payments.protocol import GatewayStatus, LinkedAccount, Listed, Notice, Reading, UnreadableMessageError
 from smmpanel.payments.signing import read_json, text_in
 
 API_URL = "https://userapi.sepay.vn/v2"
@@ -69,6 +69,18 @@ def listed_in(answer: bytes, after: str | None) -> Listed:
 def found_in(answer: bytes) -> list[Fields]:
     """Return the rows that a search has found."""
     return _rows(read_json(answer))
+
+
+def accounts_in(answer: bytes) -> list[LinkedAccount]:
+    """Read the list of linked accounts. Raises `UnreadableMessageError`."""
+    return [
+        LinkedAccount(
+            number=text_in(row.get("account_number")),
+            holder=text_in(row.get("account_holder_name")),
+            bank=text_in(row.get("bank_short_name")) or text_in(row.get("bank_brand_name")),
+        )
+        for row in _rows(read_json(answer))
+    ]
 
 
 def read_listed(fields: Fields) -> Reading:

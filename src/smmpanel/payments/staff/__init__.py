@@ -1,6 +1,14 @@
 """Pages of payments in the back office."""
 
-from smmpanel.payments.staff import deposit_evidence, deposit_list, deposit_page, method_pages, receipt_page, refunds
+from smmpanel.payments.staff import (
+    deposit_evidence,
+    deposit_list,
+    deposit_page,
+    linked_accounts,
+    method_pages,
+    receipt_page,
+    refunds,
+)
 
 # Addresses of single things come after those that have words of their own.
 ROUTERS = (
@@ -10,6 +18,7 @@ ROUTERS = (
     deposit_page.router,
     deposit_evidence.router,
     method_pages.router,
+    linked_accounts.router,
 )
 
 __all__ = ["ROUTERS"]

@@ -26,6 +26,7 @@ PER_PAGE, PER_PAGE_MAX = 20, 100
 LATEST = 30
 AMOUNT_MAX = 12
 MEMO_MAX = 100
+UNAUTHORIZED = Answer({"status": "error", "message": "Unauthorized"}, status=401)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ class SePay(Vendor):
             Route("GET", "/bank", "page", self._counter),
             Route("POST", "/bank", "page", self._fill_in),
             Route("GET", "/v2/transactions", "query", self._list),
+            Route("GET", "/v2/bank-accounts", "query", self._accounts),
         )
 
     def webhook(self, event: Event, now: datetime) -> Webhook | None:
@@ -136,9 +138,18 @@ class SePay(Vendor):
 
     # For the shop.
 
+    def _knows(self, call: Call) -> bool:
+        return hmac.compare_digest(call.bearer.encode(), self.secrets["api_token"].encode())
+
+    def _accounts(self, call: Call) -> Answer:
+        if not self._knows(call):
+            return UNAUTHORIZED
+        account = {"account_number": ACCOUNT, "account_holder_name": HOLDER, "bank_short_name": BANK, "active": True}
+        return Answer({"status": "success", "data": [account]})
+
     def _list(self, call: Call) -> Answer:
-        if not hmac.compare_digest(call.bearer.encode(), self.secrets["api_token"].encode()):
-            return Answer({"status": "error", "message": "Unauthorized"}, status=401)
+        if not self._knows(call):
+            return UNAUTHORIZED
         asked = call.query
         try:
             page, size = int(asked.get("page", "1")), min(int(asked.get("per_page", PER_PAGE)), PER_PAGE_MAX)
