@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import any_, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from smmpanel.kernel.money import plain
 from smmpanel.notifications.alerts import raise_alert
 from smmpanel.notifications.models import AlertLevel
 from smmpanel.payments.methods import known_prefixes
@@ -63,7 +64,11 @@ async def other_amount(session: AsyncSession, gateway: str, notice: Notice) -> b
 
 async def tell_of_difference(session: AsyncSession, receipt: Receipt, notice: Notice) -> None:
     """Tell staff that money which is on record is told of with another amount. What is on record stands."""
-    told = {"bank_ref": notice.bank_ref or notice.external_id, "here": receipt.amount, "there": notice.amount}
+    told = {
+        "bank_ref": notice.bank_ref or notice.external_id,
+        "here": plain(receipt.amount),
+        "there": plain(notice.amount),
+    }
     await raise_alert(session, DIFFERENT, f"receipt:{receipt.id}", AlertLevel.CRITICAL, **told)
 
 
