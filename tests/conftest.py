@@ -24,7 +24,13 @@ from smmpanel.kernel.settings import Settings
 
 _numbers = count(1)
 QUICK_ROOM = 6 * 2**30
-TOGETHER = ("tests/browser/", "tests/entrypoints/", "tests/pages/", "tests/payments/gateways/test_conformance.py")
+TOGETHER = (
+    "tests/browser/test_every_page.py",
+    "tests/browser/",
+    "tests/entrypoints/",
+    "tests/pages/",
+    "tests/payments/gateways/test_conformance.py",
+)
 """What one process runs: it shares a browser, a panel or a sandbox, or mostly waits for processes, while others work."""
 
 # Tracebacks as the product writes them: with the values of all local variables, as is usual where nothing is said, one takes seconds.
