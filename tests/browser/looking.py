@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -16,8 +16,6 @@ from browser.every_page import Shown
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 AXE_TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
-OF_COLOURS = ("color-contrast", "link-in-text-block")
-"""What another theme can break: all else is the same page."""
 ARGUMENTS = [
     "--disable-gpu",
     "--disable-quic",
@@ -124,19 +122,19 @@ async def open_context(
     return context
 
 
-async def axe(page: Page, rules: Sequence[str] = AXE_TAGS) -> None:
+async def axe(page: Page) -> None:
     """Fail if a page breaks a rule of accessibility, with the list of what breaks which."""
-    violations = await axe_violations(page, rules)
+    violations = await axe_violations(page)
     assert not violations, "\n".join(violations)
 
 
-async def axe_violations(page: Page, rules: Sequence[str] = AXE_TAGS) -> list[str]:
+async def axe_violations(page: Page) -> list[str]:
     """Return what a page breaks, as "rule: element: why"."""
     devtools = await page.context.new_cdp_session(page)
     # Through the developer tools: the page's own policy rightly forbids scripts that come from elsewhere.
     if await _evaluate(devtools, "typeof axe") == "undefined":
         await _evaluate(devtools, _axe_script() + ";1")
-    violations: list[str] = json.loads(await _evaluate(devtools, _RUN_AXE % json.dumps(rules)))
+    violations: list[str] = json.loads(await _evaluate(devtools, _RUN_AXE % json.dumps(AXE_TAGS)))
     await devtools.detach()
     return violations
 
