@@ -1,5 +1,6 @@
 """What SePay lists against what is on record here: found when no message came, never credited twice, told when it differs."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -349,3 +350,23 @@ async def test_staff_see_which_accounts_sepay_watches(bank: Bank) -> None:
     manual = await bank.till.add("manual")
     assert (await admin.post(f"/staff/payment-methods/{manual}/accounts", {})).status_code == 404
     await admin.client.aclose()
+
+
+async def test_last_question_of_a_process_that_dies_is_asked_again(bank: Bank) -> None:
+    deposit = await bank.till.open(100_000)
+    later = bank.till.at(days=30)
+    async with later.panel.db.transaction() as session:
+        (await session.get_one(Deposit, deposit.id)).ask_at = later.panel.clock()
+    kind = later.panel.payment_gateways.get("sepay")
+
+    async def dies(*_: object) -> bytes:
+        raise asyncio.CancelledError
+
+    later.panel.payment_gateways.put("sepay", type("Dying", (kind,), {"ask": dies}))
+    await ask_gateways.function(later.panel)
+    assert (await later.deposit(deposit.id)).ask_at == later.panel.clock() + timedelta(minutes=30)
+    later.panel.payment_gateways.put("sepay", kind)
+    again = later.at(minutes=30)
+    bank.lists([])
+    await ask_gateways.function(again.panel)
+    assert (await again.deposit(deposit.id)).ask_at is None

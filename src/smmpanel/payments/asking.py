@@ -43,6 +43,8 @@ log = get_logger()
 class _Question:
     deposit: Deposit
     method: PaymentMethod
+    lease: datetime | None
+    """Of the last question of a deposit: when it is asked again unless this process lives to end it."""
 
 
 def asked_of(deposit: Deposit, now: datetime) -> Asked:
@@ -76,10 +78,13 @@ async def _claim(panel: Panel) -> list[_Question]:
     due = select(Deposit).where(Deposit.ask_at <= now).order_by(Deposit.ask_at).limit(AT_ONCE)
     async with panel.db.transaction() as session:
         deposits = (await session.scalars(due.with_for_update(skip_locked=True, key_share=True))).all()
-        questions = [_Question(deposit, await method_by(session, deposit.method_id)) for deposit in deposits]
+        questions = []
         for deposit in deposits:
-            deposit.asked_at, deposit.ask_at = now, next_question(deposit, now)
+            following = next_question(deposit, now)
+            lease = now + HINTED_PAUSE if following is None else None
+            deposit.asked_at, deposit.ask_at = now, following or lease
             deposit.asked += 1
+            questions.append(_Question(deposit, await method_by(session, deposit.method_id), lease))
     return questions
 
 
@@ -90,17 +95,20 @@ async def _ask(panel: Panel, question: _Question) -> None:
         await _ask_no_more(panel, deposit.id)
         return
     payment = asked_of(deposit, panel.clock())
+    tells = False
     try:
         answer = await adapter.ask(payment)
         reading = adapter.read_answer(answer, payment)
+        tells = _tells_something(reading)
     except (GatewayFailedError, UnreadableMessageError) as failure:
         log.warning("payment_not_answered", deposit=deposit.id, gateway=deposit.gateway, failure=failure.code)
-        await _ask_about_hints(panel, deposit.id)
-        return
-    if _tells_something(reading):
+    except Exception:
+        # One adapter that breaks must not take the answers of others with it.
+        log.exception("payment_question_broke", deposit=deposit.id, gateway=deposit.gateway)
+    if tells:
         await keep_answers(panel, question.method, [(answer, reading)], deposit_id=deposit.id)
-    else:
-        await _ask_about_hints(panel, deposit.id)
+    if question.lease is not None:
+        await _end(panel, deposit.id, question.lease, is_answered=tells)
 
 
 async def keep_answers(
@@ -149,15 +157,15 @@ def _digest(reading: Reading) -> str:
     return sha256("\n".join(told).encode()).hexdigest()[:DIGEST_LENGTH]
 
 
-async def _ask_about_hints(panel: Panel, deposit_id: int) -> None:
-    """Ask again, though nothing else would be asked of this deposit any more, as long as a message may stand behind it."""
+async def _end(panel: Panel, deposit_id: int, lease: datetime, *, is_answered: bool) -> None:
+    """Ask no more of this deposit, unless a message that has no answer may stand behind it. What was begun anew since goes on."""
     now, row = panel.clock(), GatewayEvent
     hint = exists().where(
         row.deposit_id == deposit_id, row.outcome == EventOutcome.HINT.value, row.received_at > now - HINTED_FOR
     )
-    wanted = update(Deposit).where(Deposit.id == deposit_id, Deposit.ask_at.is_(None), hint)
+    leased = update(Deposit).where(Deposit.id == deposit_id, Deposit.ask_at == lease)
     async with panel.db.transaction() as session:
-        await session.execute(wanted.values(ask_at=now + HINTED_PAUSE))
+        await session.execute(leased.values(ask_at=None) if is_answered else leased.where(~hint).values(ask_at=None))
 
 
 async def _ask_no_more(panel: Panel, deposit_id: int) -> None:
