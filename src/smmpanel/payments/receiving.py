@@ -127,12 +127,12 @@ async def receive(panel: Panel, gateway: str, message: Message, *, ip: str | Non
 async def receive_together(panel: Panel, incoming: Sequence[Incoming]) -> list[Answer]:
     """Take messages in, and return for each how it is answered, or why it is refused."""
     now = panel.clock()
-    known = [one for one in incoming if _refusal(panel, one) is None]
-    accounts = await _accounts(panel, {one.gateway for one in known})
+    refusals = [_refusal(panel, one) for one in incoming]
+    known = {one.gateway for one, refusal in zip(incoming, refusals, strict=True) if refusal is None}
+    accounts = await _accounts(panel, known)
     refused: dict[int, Exception] = {}
     kept: dict[int, _Kept] = {}
-    for place, one in enumerate(incoming):
-        refusal = _refusal(panel, one)
+    for place, (one, refusal) in enumerate(zip(incoming, refusals, strict=True)):
         proved = [] if refusal else await _proved_by(panel, accounts.get(one.gateway, ()), one.message, now)
         if not proved:
             refused[place] = refusal or MessageRefusedError()
