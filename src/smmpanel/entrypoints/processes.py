@@ -10,21 +10,38 @@ from pathlib import Path
 LINUX = sys.platform.startswith("linux")
 PATIENCE_SECONDS = 5
 _POLL_SECONDS = 0.02
+_EXEC_SECONDS = 0.5
 
 
 def command_of(pid: int) -> list[str]:
     """Return the command line of a process; empty if there is none, or it has ended and only waits to be counted."""
     if LINUX:
-        try:
-            return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
-        except OSError:
-            return []
+        # A process that becomes another program has no command line for a moment, and must not be taken for one that ended.
+        deadline = time.monotonic() + _EXEC_SECONDS
+        while not (command := _linux_command_of(pid)) and _lives(pid) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        return command
     shown = subprocess.run(
         ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
     ).stdout.strip()
     # The line does not say where an argument ends: this is enough to know a server, whose only option is its directory.
     first, _, directory = shown.partition(" -D ")
     return [first, "-D", directory] if directory else shown.split()[:1]
+
+
+def _linux_command_of(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def _lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state not in "ZX"
 
 
 def working_in(directory: Path, *, name: str) -> list[int]:

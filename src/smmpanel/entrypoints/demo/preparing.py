@@ -95,8 +95,8 @@ async def prepare(settings: Settings, url: str, notes: DemoNotes) -> None:
                     handed_out = await maker.live()
         finally:
             await db.close()
-        # From now on time is real, and what visitors order is done while they look.
-        await upstream.configure(finish_after=FINISHED_WITHIN_SECONDS)
+        # From now on time is real, and what visitors order is done while they look, whole.
+        await upstream.configure(finish_after=FINISHED_WITHIN_SECONDS, partial_share=0, cancel_share=0)
         await upstream.set_clock(datetime.now(UTC), speed=1)
         await gateways.end_history()
     say(_welcome(preset, password, handed_out, notes))
