@@ -1,5 +1,6 @@
 """Setting payment methods up: a form for every gateway, secrets written only, and what is for tests says so."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from smmpanel.payments.gateways.stripe import Stripe
 from smmpanel.payments.policies import Policy
 from smmpanel.payments.protocol import Gateway, Setting
 from smmpanel.payments.staff.method_forms import new_typed, sign_of_tests, terms_in
+from smmpanel.web.formats import Formats
 from staff_browser import sign_in
 
 
@@ -89,12 +91,15 @@ def test_amounts_among_the_settings_are_read_as_numbers() -> None:
         settings = (Setting("ceiling", "Ceiling", "amount", required=False),)
 
     form = {**new_typed(WithLimit, name="x", currency="USD", prefix="AB"), "minimum": "1"}
-    assert terms_in(WithLimit, {**form, "ceiling": "1 500,50"}).options["ceiling"] == "1500.50"
-    assert terms_in(WithLimit, {**form, "ceiling": ""}).options["ceiling"] == ""
-    assert terms_in(WithLimit, form).minimum == Decimal(1)
+    vietnamese = Formats("vi", "UTC", "VND", datetime(2026, 5, 1, tzinfo=UTC))
+    assert terms_in(WithLimit, {**form, "ceiling": "1 500,50"}, vietnamese).options["ceiling"] == "1500.50"
+    assert terms_in(WithLimit, {**form, "ceiling": ""}, vietnamese).options["ceiling"] == ""
+    assert terms_in(WithLimit, form, vietnamese).minimum == Decimal(1)
+    dong = terms_in(WithLimit, {**form, "currency": "VND", "minimum": "50.000", "maximum": "2,000,000"}, vietnamese)
+    assert (dong.minimum, dong.maximum) == (Decimal(50_000), Decimal(2_000_000))
     for wrong in ("many", "1,5,0.x", "--1"):
         with pytest.raises(InvalidInputError) as refused:
-            terms_in(WithLimit, {**form, "ceiling": wrong})
+            terms_in(WithLimit, {**form, "ceiling": wrong}, vietnamese)
         assert refused.value.fields["field"] == "ceiling"
 
 

@@ -272,7 +272,7 @@ async def test_the_limit_is_a_setting(till: Till) -> None:
     assert 'id="two_persons"' in (await browser.get("/staff/settings")).text
     wrong = await browser.post("/staff/settings/two_persons", {LIMIT_OPTION: "-5"})
     assert wrong.status_code == 422
-    assert (await browser.post("/staff/settings/two_persons", {LIMIT_OPTION: "1000"})).status_code == 303
+    assert (await browser.post("/staff/settings/two_persons", {LIMIT_OPTION: "1.000"})).status_code == 303
     assert isinstance(await approve(await desk_of(till), await person(till)), Confirmation)
     assert (await browser.post("/staff/settings/two_persons", {LIMIT_OPTION: ""})).status_code == 303
     async with till.panel.db.transaction() as session:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from smmpanel.kernel.errors import InvalidInputError
-from smmpanel.web.amounts import amount_typed
+from smmpanel.web.amounts import amount_typed, amount_written
 from smmpanel.web.formats import Formats
 
 
@@ -42,6 +42,14 @@ def formats(language, currency):
 )
 def test_an_amount_is_read_as_it_is_meant(language, currency, typed, meant):
     assert amount_typed(formats(language, currency), typed) == Decimal(meant)
+
+
+@pytest.mark.parametrize("language", ["en", "vi", "id"])
+@pytest.mark.parametrize(("currency", "amount"), [("USDT", "10.125000"), ("USD", "-1234.5"), ("VND", "150000.000000")])
+def test_what_is_written_is_read_again(language, currency, amount):
+    here = formats(language, "VND")
+    written = amount_written(here, Decimal(amount))
+    assert amount_typed(here, written, currency=currency) == Decimal(amount)
 
 
 @pytest.mark.parametrize("typed", ["", "  ", "$"])

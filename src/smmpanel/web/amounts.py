@@ -10,19 +10,28 @@ _BETWEEN = re.compile(r"[\s_'\u2019\u00a0\u202f]")
 _SIGNS = (",", ".")
 
 
-def amount_typed(formats: Formats, text: str, *, field: str = "amount") -> Decimal | None:
-    """Read an amount in the panel's currency; nothing typed is `None`. Raises `InvalidInputError`.
+def amount_typed(formats: Formats, text: str, *, field: str = "amount", currency: str = "") -> Decimal | None:
+    """Read an amount in a currency, the panel's unless told otherwise; nothing typed is `None`. Raises `InvalidInputError`.
 
     `1.500` is one and a half to whoever reads English and fifteen hundred to whoever reads Vietnamese; where a currency
     has no decimals it is fifteen hundred to everybody.
     """
+    currency = currency or formats.currency
     typed = _BETWEEN.sub("", text).replace(MINUS, "-")
-    for mark in {SYMBOLS.get(formats.currency, ""), formats.currency} - {""}:
+    for mark in {SYMBOLS.get(currency, ""), currency} - {""}:
         typed = typed.replace(mark, "")
     if not typed:
         return None
     thousands, _ = formats.marks
-    return parse_amount(_plain(typed, thousands, whole=formats.currency in WITHOUT_DECIMALS), field=field)
+    return parse_amount(_plain(typed, thousands, whole=currency in WITHOUT_DECIMALS), field=field)
+
+
+def amount_written(formats: Formats, amount: Decimal) -> str:
+    """Write an amount into a field so that `amount_typed` reads the same again: with the reader's sign, thousands together."""
+    _, point = formats.marks
+    whole, _, decimals = f"{amount:f}".partition(".")
+    decimals = decimals.rstrip("0")
+    return f"{whole}{point}{decimals}" if decimals else whole
 
 
 def _plain(typed: str, thousands: str, *, whole: bool) -> str:

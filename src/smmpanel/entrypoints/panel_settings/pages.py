@@ -25,6 +25,7 @@ from smmpanel.entrypoints.panel_settings.sections import (
     LINK_ROWS,
     READERS,
     WrongFieldsError,
+    read_two_persons,
     typed_from,
 )
 from smmpanel.kernel.errors import NotFoundError
@@ -36,7 +37,7 @@ from smmpanel.web.formats import SYMBOLS
 from smmpanel.web.forms import read_form
 from smmpanel.web.inputs import CleanText
 from smmpanel.web.languages import say
-from smmpanel.web.pages import page
+from smmpanel.web.pages import formats_of, page
 from smmpanel.web.redirects import see_other
 from smmpanel.web.toasts import Toast, with_toast
 from smmpanel.web.transactions import CurrentPanel, Session
@@ -44,6 +45,7 @@ from smmpanel.web.transactions import CurrentPanel, Session
 router = APIRouter(include_in_schema=False, dependencies=FOR_STAFF)
 
 PATH = "/staff/settings"
+TWO_PERSONS = "two_persons"
 HOUSE_ACCENT = "#2f63e0"
 """Where choosing a colour begins."""
 SAVED = marked("Settings saved")
@@ -121,13 +123,13 @@ async def save_section(
     request: Request, panel: CurrentPanel, viewer: Editing, session: Session, section: CleanText
 ) -> Response:
     """Save one section, or show its form again with what is wrong. The colour can be looked at without saving it."""
-    if section not in READERS:
+    if section not in {*READERS, TWO_PERSONS}:
         raise NotFoundError
     form = await read_form(request)
     if section == "brand" and form.get("deed") == "preview":
         return page(request, "entrypoints/settings.html", await _shown(request, panel, viewer, session, typed=form))
     try:
-        wanted = READERS[section](form)
+        wanted = read_two_persons(form, formats_of(request)) if section == TWO_PERSONS else READERS[section](form)
     except WrongFieldsError as wrong:
         errors = {name: say(request, reason) for name, reason in wrong.errors.items()}
         return await refused(request, panel, viewer, session, section, form, errors)

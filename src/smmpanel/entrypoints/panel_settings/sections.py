@@ -19,7 +19,9 @@ from smmpanel.kernel.i18n import LANGUAGES, SOURCE_LANGUAGE, marked
 from smmpanel.orders.rerouting import REFUSED_OPTION
 from smmpanel.payments.pages.add_funds import TRANSFER_OPTION
 from smmpanel.payments.second_looks import LIMIT_OPTION as SECOND_OPTION
+from smmpanel.web.amounts import amount_typed
 from smmpanel.web.brand import ACCENT_OPTION, IS_HEX, NAME_OPTION
+from smmpanel.web.formats import Formats
 
 NAME_MAX = 60
 LINK_ROWS = 6
@@ -140,10 +142,10 @@ def read_markup(form: Typed) -> dict[str, Any]:
     return dict(amounts)
 
 
-def read_two_persons(form: Typed) -> dict[str, Any]:
+def read_two_persons(form: Typed, formats: Formats) -> dict[str, Any]:
     """Read from which amount on money that staff credit or pay back takes two persons; empty: never."""
     try:
-        amount = amount_in(form, SECOND_OPTION)
+        amount = amount_typed(formats, form.get(SECOND_OPTION, ""))
     except InvalidInputError:
         amount = Decimal(-1)
     _refuse(**{SECOND_OPTION: WRONG_AMOUNT if amount is not None and amount < 0 else ""})
@@ -157,7 +159,6 @@ READERS: Mapping[str, Callable[[Typed], dict[str, Any]]] = {
     "services": read_services,
     "markup": read_markup,
     "orders": read_orders,
-    "two_persons": read_two_persons,
     "transfer": read_transfer,
     "terms": read_terms,
 }

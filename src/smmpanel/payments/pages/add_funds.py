@@ -16,7 +16,7 @@ from smmpanel.catalog.fx import FxRateMissingError
 from smmpanel.kernel.errors import InvalidInputError, PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
-from smmpanel.kernel.money import Money, parse_amount
+from smmpanel.kernel.money import Money
 from smmpanel.kernel.options import read_option
 from smmpanel.kernel.panel import Panel
 from smmpanel.ledger import balance_of, held_of
@@ -30,11 +30,13 @@ from smmpanel.payments.queries import DepositFilter, DepositLine, deposits_page
 from smmpanel.payments.rates import rate_to
 from smmpanel.payments.suggesting import suggested_amounts
 from smmpanel.payments.words import STATE_WORDS
+from smmpanel.web.amounts import amount_typed
 from smmpanel.web.errors import failure_of
+from smmpanel.web.formats import Formats
 from smmpanel.web.forms import read_form
 from smmpanel.web.inputs import CleanText, is_clean
 from smmpanel.web.languages import language_of, say
-from smmpanel.web.pages import page
+from smmpanel.web.pages import formats_of, page
 from smmpanel.web.redirects import see_other
 from smmpanel.web.transactions import CurrentPanel, Session
 
@@ -109,7 +111,12 @@ async def begin(request: Request, panel: CurrentPanel, viewer: CurrentViewer) ->
             method = _chosen(await offered_methods(session), form.get("method", ""))
         if method is None:
             raise InvalidInputError(field="method", reason=CHOOSE)
-        wanted = NewDeposit(viewer.user_id, method.id, _amount(form.get("amount", "")), form.get("key") or None)
+        wanted = NewDeposit(
+            viewer.user_id,
+            method.id,
+            _amount(formats_of(request), method, form.get("amount", "")),
+            form.get("key") or None,
+        )
         made = await open_deposit(panel, wanted)
     except PanelError as wrong:
         async with panel.db.transaction() as session:
@@ -139,7 +146,7 @@ async def _page(
         chosen=chosen,
         typed=typed,
         suggestions=suggested_amounts(chosen.currency, chosen.minimum, chosen.maximum) if chosen else (),
-        sum=await _sum(session, panel, chosen, typed, offers) if chosen else None,
+        sum=await _sum(session, panel, chosen, _readable(request, chosen, typed), offers) if chosen else None,
         offers=offers,
         instructions=lines_in(await read_option(session, TRANSFER_OPTION, ""), language_of(request)),
         latest=latest.rows,
@@ -160,31 +167,32 @@ def _chosen(methods: Sequence[PaymentMethod], typed: str) -> PaymentMethod | Non
     return next((method for method in methods if str(method.id) == typed), None)
 
 
-def _amount(typed: str) -> Decimal:
-    """Read an amount as people write it: `100.000`, `100,000`, `100 000` and `100000` are the same."""
-    bare = "".join(typed.split())
-    for mark, other in ((".", ","), (",", ".")):
-        groups = bare.split(mark)
-        if len(groups) > 1 and other not in bare and all(len(group) == 3 for group in groups[1:]) and groups[0]:
-            bare = "".join(groups)
-    if "," in bare and "." in bare:
-        thousands = "," if bare.rindex(".") > bare.rindex(",") else "."
-        bare = bare.replace(thousands, "")
+def _amount(formats: Formats, method: PaymentMethod, typed: str) -> Decimal:
     try:
-        return parse_amount(bare.replace(",", "."))
+        amount = amount_typed(formats, typed, currency=method.currency)
     except InvalidInputError:
-        raise InvalidInputError(field="amount", reason=NO_NUMBER) from None
+        amount = None
+    if amount is None:
+        raise InvalidInputError(field="amount", reason=NO_NUMBER)
+    return amount
 
 
-async def _sum(
-    session: AsyncSession, panel: Panel, method: PaymentMethod, typed: str, offers: Sequence[BonusRule]
-) -> Sum | None:
+def _readable(request: Request, method: PaymentMethod, typed: str) -> Decimal | None:
+    """Return the amount that was typed, if it can be paid in."""
     if not typed or not is_clean(typed):
         return None
     try:
-        amount = _amount(typed)
+        amount = _amount(formats_of(request), method, typed)
         check_amount(method, amount)
     except InvalidInputError:
+        return None
+    return amount
+
+
+async def _sum(
+    session: AsyncSession, panel: Panel, method: PaymentMethod, amount: Decimal | None, offers: Sequence[BonusRule]
+) -> Sum | None:
+    if amount is None:
         return None
     fee = fee_on(amount, method.fee_percent, method.fee_fixed)
     bonus = None

@@ -16,7 +16,6 @@ from smmpanel.catalog.staff.typed import faults_of
 from smmpanel.kernel.errors import NotFoundError, PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
-from smmpanel.kernel.money import parse_amount
 from smmpanel.kernel.panel import Panel
 from smmpanel.ledger.pages import REASONS
 from smmpanel.ledger.statements import TransferLine, transfers_for
@@ -29,10 +28,11 @@ from smmpanel.payments.staff.deposit_list import PATH, Looking, Settling
 from smmpanel.payments.staff.going_back import AWAITS, GoingBack, going_back
 from smmpanel.payments.states import DepositState, moves
 from smmpanel.payments.words import OUTCOME_WORDS, REASON_WORDS, RECEIPT_WORDS, STATE_WORDS
+from smmpanel.web.amounts import amount_typed, amount_written
 from smmpanel.web.forms import read_form
 from smmpanel.web.inputs import RowId
 from smmpanel.web.languages import say
-from smmpanel.web.pages import page
+from smmpanel.web.pages import formats_of, page
 from smmpanel.web.redirects import see_other
 from smmpanel.web.toasts import Toast, with_toast
 from smmpanel.web.transactions import CurrentPanel, Session
@@ -94,7 +94,7 @@ async def approve(
                 deposit_id,
                 actor=viewer,
                 now=panel.clock(),
-                amount=_amount(form.get("amount", "")),
+                amount=await amount_in(request, session, deposit_id, form.get("amount", "")),
                 note=form.get("note", ""),
                 key=form.get("key", "")[:KEY_LENGTH] or random_text(KEY_LENGTH),
             )
@@ -124,9 +124,10 @@ async def reject(
     return with_toast(see_other(f"{PATH}/{deposit_id}"), Toast(say(request, REJECTED), kind="is-warn"))
 
 
-def _amount(typed: str) -> Decimal | None:
-    bare = "".join(typed.split())
-    return parse_amount(bare) if bare else None
+async def amount_in(request: Request, session: AsyncSession, deposit_id: int, typed: str) -> Decimal | None:
+    """Read an amount in a deposit's currency; nothing typed is `None`. Raises `InvalidInputError`."""
+    deposit = await session.get(Deposit, deposit_id)
+    return amount_typed(formats_of(request), typed, currency=deposit.currency if deposit is not None else "")
 
 
 async def story_page(
@@ -145,8 +146,13 @@ async def story_page(
     state, settles = DepositState(line.deposit.state), viewer.may(Permission.DEPOSITS_SETTLE)
     is_own = line.deposit.user_id == viewer.user_id
     rest = line.deposit.amount - line.deposit.received
-    back = await going_back(session, panel, viewer, line.deposit)
-    first = {"amount": f"{rest.normalize():f}" if rest > 0 else "", "note": "", "reason": "", **back.first}
+    back = await going_back(session, panel, viewer, line.deposit, formats_of(request))
+    first = {
+        "amount": amount_written(formats_of(request), rest) if rest > 0 else "",
+        "note": "",
+        "reason": "",
+        **back.first,
+    }
     shown = StaffDepositPage(
         deposit=line.deposit,
         method=line.method,

@@ -7,7 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.access import Permission, Viewer
 from smmpanel.accounts.finding import usernames_of
-from smmpanel.catalog.staff.typed import written
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
 from smmpanel.kernel.panel import Panel
@@ -22,6 +21,8 @@ from smmpanel.payments.return_models import (
     ReturnState,
 )
 from smmpanel.payments.second_looks import PERMISSIONS, confirmation_for, confirmations_of, persons_in
+from smmpanel.web.amounts import amount_written
+from smmpanel.web.formats import Formats
 
 KEY_LENGTH = 20
 AWAITS = marked("Noted: somebody else has to confirm it")
@@ -92,7 +93,9 @@ class GoingBack:
         return any(one.row.deed == deed and one.row.state == C.WAITING for one in self.awaited)
 
 
-async def going_back(session: AsyncSession, panel: Panel, viewer: Viewer, deposit: Deposit) -> GoingBack:
+async def going_back(
+    session: AsyncSession, panel: Panel, viewer: Viewer, deposit: Deposit, formats: Formats
+) -> GoingBack:
     """Return what a deposit's page shows of money that goes back."""
     rows = await returns_of(session, deposit.id)
     confirmations = await confirmations_of(session, deposit.id)
@@ -108,7 +111,7 @@ async def going_back(session: AsyncSession, panel: Panel, viewer: Viewer, deposi
         may_over=viewer.may(Permission.DEPOSITS_REFUND_OVER),
         key=random_text(KEY_LENGTH),
         first={
-            "refund_amount": written(limits.unspent) if limits is not None and limits.unspent else "",
+            "refund_amount": amount_written(formats, limits.unspent) if limits is not None and limits.unspent else "",
             "refund_reason": "",
             "bank_ref": "",
             "by_hand": "" if limits is None or limits.by_gateway else "yes",

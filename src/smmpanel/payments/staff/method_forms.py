@@ -13,28 +13,36 @@ from smmpanel.payments.methods import MethodTerms
 from smmpanel.payments.models import PaymentMethod
 from smmpanel.payments.policies import Policy
 from smmpanel.payments.protocol import Gateway, Setting
+from smmpanel.web.amounts import amount_typed, amount_written
+from smmpanel.web.formats import Formats
 
 NEEDED = marked("is needed")
 NOT_WHOLE = marked("must be a whole number")
 WHOLE_DIGITS_MAX = 9
+AMOUNTS = ("minimum", "maximum", "fee_fixed")
 TEST_WORDS = frozenset({"sandbox", "test"})
 THIS_MACHINE = frozenset({"127.0.0.1", "localhost"})
 _WITHIN = re.compile(r"http://(127\.0\.0\.1|localhost)\b[^\s\"']*")
 
 
-def terms_in(kind: type[Gateway], form: Mapping[str, str]) -> MethodTerms:
-    """Read a form; raises `InvalidInputError`."""
-    minimum = _amount(form, "minimum")
+def terms_in(kind: type[Gateway], form: Mapping[str, str], formats: Formats) -> MethodTerms:
+    """Read a form, its amounts as its reader writes them; raises `InvalidInputError`."""
+    currency = form.get("currency", "").strip().upper()
+    amounts = {
+        name: amount_typed(formats, form.get(name, ""), field=name, currency=currency)
+        for name in [*AMOUNTS, *(setting.name for setting in kind.settings if setting.kind == "amount")]
+    }
+    minimum = amounts["minimum"]
     if minimum is None:
         raise InvalidInputError(field="minimum", reason=NEEDED)
-    options = {setting.name: _option(setting, form) for setting in kind.settings if setting.kind != "secret"}
+    options = {setting.name: _option(setting, form, amounts) for setting in kind.settings if setting.kind != "secret"}
     return MethodTerms(
         name=form.get("name", ""),
-        currency=form.get("currency", "").strip().upper(),
+        currency=currency,
         minimum=minimum,
-        maximum=_amount(form, "maximum"),
-        fee_percent=_amount(form, "fee_percent") or Decimal(0),
-        fee_fixed=_amount(form, "fee_fixed") or Decimal(0),
+        maximum=amounts["maximum"],
+        fee_percent=_percent(form) or Decimal(0),
+        fee_fixed=amounts["fee_fixed"] or Decimal(0),
         expires_minutes=_whole(form, "expires_minutes"),
         options=options,
         policy=Policy(
@@ -53,8 +61,8 @@ def secrets_in(kind: type[Gateway], form: Mapping[str, str]) -> dict[str, str]:
     return {name: form.get(name, "").strip() for name in names}
 
 
-def typed_of(method: PaymentMethod) -> dict[str, str]:
-    """Return what stands in the fields of a method."""
+def typed_of(method: PaymentMethod, formats: Formats) -> dict[str, str]:
+    """Return what stands in the fields of a method, for this reader."""
     policy = Policy.of(method.policy)
     fixed: dict[str, Any] = {
         "name": method.name,
@@ -70,7 +78,7 @@ def typed_of(method: PaymentMethod) -> dict[str, str]:
         "repeated": policy.repeated,
         "late_days": policy.late_days,
     }
-    return {name: _written(value) for name, value in {**method.options, **fixed}.items()}
+    return {name: _written(value, formats) for name, value in {**method.options, **fixed}.items()}
 
 
 def new_typed(kind: type[Gateway], *, name: str, currency: str, prefix: str) -> dict[str, str]:
@@ -115,19 +123,19 @@ def sign_of_tests(
     return ""
 
 
-def _option(setting: Setting, form: Mapping[str, str]) -> str:
+def _option(setting: Setting, form: Mapping[str, str], amounts: Mapping[str, Decimal | None]) -> str:
     typed = form.get(setting.name, "")
     if setting.kind == "amount":
-        amount = _amount(form, setting.name)
+        amount = amounts[setting.name]
         return "" if amount is None else plain(amount)
     return typed.replace("\r\n", "\n").strip() if setting.kind == "lines" else " ".join(typed.split())
 
 
-def _amount(form: Mapping[str, str], name: str) -> Decimal | None:
-    typed = "".join(form.get(name, "").split()).replace("%", "")
+def _percent(form: Mapping[str, str]) -> Decimal | None:
+    typed = "".join(form.get("fee_percent", "").split()).replace("%", "")
     if "," in typed and "." not in typed and typed.count(",") == 1:
         typed = typed.replace(",", ".")
-    return parse_amount(typed, field=name) if typed else None
+    return parse_amount(typed, field="fee_percent") if typed else None
 
 
 def _whole(form: Mapping[str, str], name: str) -> int:
@@ -137,7 +145,7 @@ def _whole(form: Mapping[str, str], name: str) -> int:
     return int(typed)
 
 
-def _written(value: Any) -> str:
+def _written(value: Any, formats: Formats) -> str:
     if value is None:
         return ""
-    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
+    return amount_written(formats, value) if isinstance(value, Decimal) else str(value)

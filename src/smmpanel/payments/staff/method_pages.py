@@ -37,7 +37,7 @@ from smmpanel.web.forms import read_form
 from smmpanel.web.inputs import CleanText, RowId
 from smmpanel.web.languages import say
 from smmpanel.web.origins import site_of
-from smmpanel.web.pages import page
+from smmpanel.web.pages import formats_of, page
 from smmpanel.web.redirects import see_other
 from smmpanel.web.toasts import Toast, with_toast
 from smmpanel.web.transactions import CurrentPanel, Session
@@ -123,7 +123,7 @@ async def add(request: Request, panel: CurrentPanel, viewer: Editing, session: S
     kind = gateway_class(panel, form.get("gateway", ""))
     try:
         async with session.begin_nested():
-            terms, secrets = terms_in(kind, form), secrets_in(kind, form)
+            terms, secrets = terms_in(kind, form, formats_of(request)), secrets_in(kind, form)
             made = await add_method(session, panel, kind.slug, terms, actor=viewer, secrets=secrets)
     except PanelError as wrong:
         return _form(request, panel, viewer, kind, form, errors=faults_of(request, wrong))
@@ -138,7 +138,7 @@ async def show_method(
     method = await method_by(session, method_id)
     found = await latest_reconciliations(session, method_id, most=COMPARISONS) if has_list(panel, method) else None
     kind = gateway_class(panel, method.gateway)
-    return _form(request, panel, viewer, kind, typed_of(method), method=method, comparisons=found)
+    return _form(request, panel, viewer, kind, typed_of(method, formats_of(request)), method=method, comparisons=found)
 
 
 @router.post(PATH + "/{method_id}")
@@ -149,7 +149,7 @@ async def save(request: Request, panel: CurrentPanel, viewer: Editing, session: 
     kind = gateway_class(panel, method.gateway)
     try:
         async with session.begin_nested():
-            terms, secrets = terms_in(kind, form), secrets_in(kind, form)
+            terms, secrets = terms_in(kind, form, formats_of(request)), secrets_in(kind, form)
             keep = form.get("keep_old_secrets") == "yes"
             await edit_method(session, panel, method_id, terms, actor=viewer, secrets=secrets, keep_old_secrets=keep)
     except NotFoundError:
@@ -176,7 +176,7 @@ async def switch(
     except PanelError as wrong:
         kind = gateway_class(panel, method.gateway)
         errors = faults_of(request, wrong)
-        return _form(request, panel, viewer, kind, typed_of(method), method=method, errors=errors)
+        return _form(request, panel, viewer, kind, typed_of(method, formats_of(request)), method=method, errors=errors)
     said = SWITCHED_OFF if wanted == "off" else SWITCHED_ON
     return with_toast(see_other(f"{PATH}/{method_id}"), Toast(say(request, said, name=method.name)))
 

@@ -1,6 +1,5 @@
 """Deeds on the page of a deposit: paying it back, saying what became of a refund, and being the second person."""
 
-from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -10,7 +9,7 @@ from starlette.responses import Response
 
 from smmpanel.accounts.access import MissingPermissionError, Permission, Viewer
 from smmpanel.accounts.current import FOR_STAFF, staff_with
-from smmpanel.catalog.staff.typed import amount_in, faults_of
+from smmpanel.catalog.staff.typed import faults_of
 from smmpanel.kernel.errors import InvalidInputError, NotFoundError, PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
@@ -18,7 +17,7 @@ from smmpanel.payments.confirming import confirm, withdraw
 from smmpanel.payments.refunding import WantedRefund, ask_refund, resolve_refund
 from smmpanel.payments.return_models import Confirmation, PaymentReturn
 from smmpanel.payments.staff.deposit_list import PATH, Looking
-from smmpanel.payments.staff.deposit_page import story_page
+from smmpanel.payments.staff.deposit_page import amount_in, story_page
 from smmpanel.payments.staff.going_back import AWAITS, KEY_LENGTH
 from smmpanel.web.forms import read_form
 from smmpanel.web.inputs import RowId
@@ -49,7 +48,7 @@ async def refund(
             deposit_id,
             form.get("key", "")[:KEY_LENGTH] or random_text(KEY_LENGTH),
             form.get("refund_reason", ""),
-            amount=_amount(form),
+            amount=await amount_in(request, session, deposit_id, form.get("refund_amount", "")),
             by_hand=form.get("by_hand") == "yes",
             bank_ref=form.get("bank_ref", ""),
         )
@@ -128,10 +127,6 @@ def _refused(request: Request, wrong: PanelError, back: str) -> Response:
         raise wrong
     said = next(iter(faults_of(request, wrong).values()))
     return with_toast(see_other(back), Toast(said, kind="is-bad"))
-
-
-def _amount(form: dict[str, str]) -> Decimal | None:
-    return amount_in(form, "refund_amount")
 
 
 def _named(wrong: InvalidInputError) -> InvalidInputError:
