@@ -11,12 +11,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 
 import uvicorn
 import uvloop
 from fastapi import APIRouter, Depends, FastAPI
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from smmpanel.accounts import (
@@ -217,11 +218,19 @@ def routed_app() -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=describing.client_name,
     )
-    for router in ROUTERS:
-        # Pages read the panel's customs with what stands around them.
-        app.include_router(router, dependencies=[Depends(keep_customs)] if _is_json(router) else None)
+    app.router.routes.extend(_routes())
     describing.describe(app, ROUTERS)
     return app
+
+
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """Every route; the applications of one process share what FastAPI works out for each, which takes longer than a request."""
+    together = APIRouter(generate_unique_id_function=describing.client_name, redirect_slashes=False)
+    for router in ROUTERS:
+        # Pages read the panel's customs with what stands around them.
+        together.include_router(router, dependencies=[Depends(keep_customs)] if _is_json(router) else None)
+    return tuple(together.routes)
 
 
 def build_app(panel: Panel) -> "Front":
