@@ -141,7 +141,7 @@ async def test_staff_approve_what_has_arrived(till: Till, admin: StaffBrowser, l
     key = re.search(r'name="key" value="(\w+)"', shown.text)[1]
     for _ in range(2):
         answer = await admin.post(
-            f"/staff/deposits/{deposit.id}/approve", {"amount": "90000", "note": "seen", "key": key}
+            f"/staff/deposits/{deposit.id}/approve", {"amount": "90.000", "note": "seen", "key": key}
         )
         assert answer.status_code == 303
     assert await till.balance() == 90_000

@@ -24,6 +24,7 @@ from smmpanel.payments.deciding import (
     approve_deposit,
     assign_to_deposit,
     assign_to_user,
+    reject_deposit,
 )
 from smmpanel.payments.models import Deposit, Receipt
 from smmpanel.payments.protocol import Refunded
@@ -111,6 +112,9 @@ async def test_what_is_withdrawn_is_not_done(till: Till) -> None:
     desk, first, other = await desk_of(till), await person(till), await person(till)
     row = await approve(desk, first)
     assert isinstance(row, Confirmation)
+    with pytest.raises(AwaitsSecondError):
+        async with till.panel.db.transaction() as session:
+            await reject_deposit(session, desk.deposit.id, actor=other, reason="no", now=till.panel.clock())
     async with till.panel.db.transaction() as session:
         await withdraw(session, row.id, actor=first, now=till.panel.clock())
     with pytest.raises(AlreadyDecidedError):
@@ -178,6 +182,7 @@ async def test_pages_of_the_first_and_the_second_person(till: Till, language: st
     form = {"refund_amount": "60000", "refund_reason": "wrong <account>", "key": key}
     for _ in range(2):
         assert (await first.post(f"{path}/refund", form)).status_code == 303
+    assert (">Waits for a second person<" in (await first.get("/staff/deposits")).text) == (language == "en")
     assert "/second/1/confirm" not in (await first.get(path)).text
     assert "/second/1/withdraw" in (await first.get(path)).text
     refused = await first.post("/staff/deposits/second/1/confirm")

@@ -75,8 +75,9 @@ async def test_each_kind_has_words_of_its_own(admin, db, panel, language):
     shown = await admin.get(WAY, params={"lang": language})
 
     assert not [kind for kind in FIELDS if kind in shown.text]
+    assert not re.findall(r">(?:deposit|receipt|gateway|event):", shown.text)
     assert shown.text.count(f'href="/staff/providers/{provider}" data-row-link') == 6
-    for way in ("/staff/orders/7", "/staff/books", "/staff/settings"):
+    for way in ("/staff/orders/7", "/staff/books", "/staff/settings", "/staff/deposits/7", "/staff/deposits/money/7"):
         assert f'href="{way}" data-row-link' in shown.text
     assert len(re.findall('class="sub told"', shown.text)) == len(FIELDS)
     if language == "en":

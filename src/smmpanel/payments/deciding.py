@@ -24,7 +24,7 @@ from smmpanel.payments.opening import insert_deposit, locked_deposit
 from smmpanel.payments.rates import rate_to
 from smmpanel.payments.return_models import Confirmation, Deed
 from smmpanel.payments.returning import take_what_went_back
-from smmpanel.payments.second_looks import Decided, put_before_another, takes_two
+from smmpanel.payments.second_looks import AwaitsSecondError, Decided, deposits_waiting, put_before_another, takes_two
 from smmpanel.payments.states import DepositState, check_move
 from smmpanel.payments.telling import DepositRejected
 
@@ -53,6 +53,15 @@ class AlreadyDecidedError(ConflictError):
     code, message = "already_decided", marked("Somebody has decided about this already.")
 
 
+class DepositChangedError(ConflictError):
+    """What was decided on is not what there is any more."""
+
+    code, message = (
+        "deposit_changed",
+        marked("More has arrived for this deposit meanwhile. Look at it again, then decide."),
+    )
+
+
 class SameMoneyError(ConflictError):
     """Staff have entered this money for the deposit before the message about it was assigned."""
 
@@ -73,13 +82,15 @@ async def approve_deposit(
     amount: Decimal | None = None,
     note: str = "",
     key: str = ONCE,
+    seen: Decimal | None = None,
     confirmed: Confirmation | None = None,
 ) -> Deposit | Confirmation:
     """Credit what has arrived for a deposit on a person's word: what was asked for, unless another amount is given.
 
-    The same key credits once. A message about the same money that comes later finds it entered. Above the panel's limit a
+    The same key credits once. `seen` is how much had arrived when they looked: if it is not so any more, somebody else may
+    have entered the same money. A message about the same money that comes later finds it entered. Above the panel's limit a
     second person has to confirm it first, and what they are asked is returned. Raises `OwnDepositError`,
-    `AlreadyPaidError`, `AwaitsSecondError`, `InvalidInputError` or `NotFoundError`.
+    `AlreadyPaidError`, `DepositChangedError`, `AwaitsSecondError`, `InvalidInputError` or `NotFoundError`.
     """
     actor.require(Permission.DEPOSITS_SETTLE)
     deposit = await _deposit(session, deposit_id)
@@ -93,12 +104,14 @@ async def approve_deposit(
     if state == DepositState.PAID:
         raise AlreadyPaidError
     check_move(state, DepositState.PAID)
+    if seen is not None and seen != deposit.received:
+        raise DepositChangedError
     arrived = deposit.amount - deposit.received if amount is None else amount
     if not 0 < arrived < LIMIT:
         raise InvalidInputError(field="amount", reason=AMOUNT_WRONG)
     worth = in_wallet(arrived + await _entered_by_staff(session, deposit.id), deposit.rate)
     if confirmed is None and await takes_two(session, actor, worth):
-        details = {"note": note.strip()[:NOTE_MAX], "key": key}
+        details = {"note": note.strip()[:NOTE_MAX], "key": key, "received": deposit.received}
         decided = Decided(Deed.APPROVE, arrived, deposit.currency, deposit_id=deposit.id, details=details)
         return await put_before_another(session, actor, decided, now=now)
     receipt = Receipt(
@@ -131,7 +144,10 @@ async def approve_deposit(
 async def reject_deposit(
     session: AsyncSession, deposit_id: int, *, actor: Actor, reason: str, now: datetime
 ) -> Deposit:
-    """Say that the money of a deposit has not arrived. Raises `AlreadyPaidError`, or `IllegalMoveError` if it is over."""
+    """Say that the money of a deposit has not arrived.
+
+    Raises `AlreadyPaidError`, `AwaitsSecondError` while somebody's approval waits, or `IllegalMoveError` if it is over.
+    """
     actor.require(Permission.DEPOSITS_SETTLE)
     deposit = await _deposit(session, deposit_id)
     _require_other(actor, deposit.user_id)
@@ -140,6 +156,8 @@ async def reject_deposit(
     if state == DepositState.PAID:
         raise AlreadyPaidError
     check_move(state, DepositState.FAILED)
+    if await deposits_waiting(session, [deposit.id], deeds=[Deed.APPROVE]):
+        raise AwaitsSecondError
     deposit.state, deposit.note, deposit.closed_at = DepositState.FAILED.value, why, now
     deposit.decided_by = actor.user_id
     await session.flush()
@@ -174,7 +192,8 @@ async def assign_to_deposit(
         raise InvalidInputError(field="deposit", reason=marked("is in another currency"))
     if await seen_by_staff(session, deposit.id, receipt) is not None:
         raise SameMoneyError
-    worth = in_wallet(receipt.amount, deposit.rate)
+    _, rate = await _terms(session, receipt, deposit)
+    worth = in_wallet(receipt.amount, max(rate, deposit.rate))
     if confirmed is None and await takes_two(session, actor, worth):
         decided = Decided(Deed.ASSIGN, receipt.amount, receipt.currency, deposit_id=deposit.id, receipt_id=receipt.id)
         return await put_before_another(session, actor, decided, now=now)
@@ -240,8 +259,7 @@ async def dismiss_receipt(
 
 
 async def _assign(session: AsyncSession, receipt: Receipt, deposit: Deposit, actor: Actor, now: datetime) -> None:
-    in_time = moment_of(receipt.occurred_at, receipt.arrived_at) <= deposit.expires_at
-    rate = deposit.rate if in_time else (await rate_to(session, deposit.currency, deposit.wallet_currency)).value
+    in_time, rate = await _terms(session, receipt, deposit)
     was = {"state": receipt.state, "reason": receipt.reason}
     receipt.staff_id = actor.user_id
     await credit_receipt(session, deposit, receipt, rate=rate, in_time=in_time, now=now)
@@ -251,6 +269,13 @@ async def _assign(session: AsyncSession, receipt: Receipt, deposit: Deposit, act
         event.deposit_id, event.outcome = deposit.id, EventOutcome.SETTLED.value
     after = {"state": receipt.state, "deposit": deposit.id, "amount": receipt.amount}
     await audit(session, actor, Permission.DEPOSITS_SETTLE, f"receipt:{receipt.id}", before=was, after=after)
+
+
+async def _terms(session: AsyncSession, receipt: Receipt, deposit: Deposit) -> tuple[bool, Decimal]:
+    """Return whether money came in time for a deposit, and the rate that it is credited at."""
+    if moment_of(receipt.occurred_at, receipt.arrived_at) <= deposit.expires_at:
+        return True, deposit.rate
+    return False, (await rate_to(session, deposit.currency, deposit.wallet_currency)).value
 
 
 async def _deposit(session: AsyncSession, deposit_id: int) -> Deposit:

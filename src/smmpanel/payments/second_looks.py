@@ -6,14 +6,14 @@ is all that staff did of one kind for one deposit, so that nobody stays below th
 command line may do everything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from pydantic_core import to_jsonable_python
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -127,10 +127,30 @@ async def confirmations_of(session: AsyncSession, deposit_id: int, *, most: int 
     return list((await session.scalars(wanted)).all())
 
 
+async def deposits_waiting(
+    session: AsyncSession, deposit_ids: Collection[int], *, deeds: Collection[Deed] = tuple(Deed)
+) -> set[int]:
+    """Return for which of some deposits one of these deeds waits for a second person."""
+    row = Confirmation
+    wanted = row.deposit_id.in_(deposit_ids), row.deed.in_([deed.value for deed in deeds])
+    return await _waiting_among(session, select(row.deposit_id).where(*wanted)) if deposit_ids else set()
+
+
+async def receipts_waiting(session: AsyncSession, receipt_ids: Collection[int]) -> set[int]:
+    """Return which of some money waits for a second person to say whose it is."""
+    wanted = select(Confirmation.receipt_id).where(Confirmation.receipt_id.in_(receipt_ids))
+    return await _waiting_among(session, wanted) if receipt_ids else set()
+
+
 async def confirmation_for(session: AsyncSession, receipt_id: int) -> Confirmation | None:
     """Return what waits for a second person for money in review."""
     waiting = Confirmation.state == ConfirmationState.WAITING.value
     return await session.scalar(select(Confirmation).where(Confirmation.receipt_id == receipt_id, waiting))
+
+
+async def _waiting_among(session: AsyncSession, wanted: Select[int | None]) -> set[int]:
+    found = await session.scalars(wanted.where(Confirmation.state == ConfirmationState.WAITING.value))
+    return {one for one in found if one is not None}
 
 
 def _waiting_for(decided: Decided) -> tuple[ColumnElement[bool], ...]:

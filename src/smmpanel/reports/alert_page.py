@@ -36,6 +36,8 @@ _WAYS = {
     "ledger": ("/staff/books", Permission.LEDGER_VIEW),
     "gateway": ("/staff/payment-methods", Permission.GATEWAYS_VIEW),
     "event": ("/staff/deposits", Permission.DEPOSITS_VIEW),
+    "deposit": ("/staff/deposits/{}", Permission.DEPOSITS_VIEW),
+    "receipt": ("/staff/deposits/money/{}", Permission.DEPOSITS_VIEW),
     "mail": ("/staff/settings", Permission.SETTINGS_VIEW),
 }
 """Where the things are that alerts are about, and who may look at them."""

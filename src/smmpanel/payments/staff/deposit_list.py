@@ -1,6 +1,6 @@
 """`/staff/deposits`: all deposits by state, and the money that waits for somebody to look at it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -25,6 +25,7 @@ from smmpanel.payments.queries import (
     deposits_page,
     receipts_page,
 )
+from smmpanel.payments.second_looks import deposits_waiting, receipts_waiting
 from smmpanel.payments.states import OPEN
 from smmpanel.payments.words import REASON_WORDS, STATE_WORDS, TAB_WORDS, TABS
 from smmpanel.web.inputs import CleanText, number_in
@@ -59,6 +60,8 @@ class StaffDepositsPage:
     counts: Mapping[str, int]
     proofs: Mapping[int, int]
     """How many files customers sent, by deposit."""
+    awaited: Collection[int]
+    """Those of the rows that wait for a second person."""
     method: int | None
     methods: Mapping[int, str]
     cursor: str
@@ -94,6 +97,10 @@ async def show_deposits(
             search=typed,
         )
         deposits = await deposits_page(session, wanted, after=after or None, size=ROWS)
+    if deposits is not None:
+        awaited = await deposits_waiting(session, [line.deposit.id for line in deposits.rows])
+    else:
+        awaited = await receipts_waiting(session, [line.receipt.id for line in receipts.rows] if receipts else ())
     shown = StaffDepositsPage(
         tab=tab,
         search=typed,
@@ -101,6 +108,7 @@ async def show_deposits(
         receipts=receipts,
         counts=await count_by_state(session, most=COUNTED_MAX),
         proofs=await proof_counts(session, [line.deposit.id for line in deposits.rows] if deposits else ()),
+        awaited=awaited,
         method=method_id,
         methods={one.id: one.name for one in await methods_of(session)},
         cursor=after,

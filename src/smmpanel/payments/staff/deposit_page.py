@@ -164,7 +164,7 @@ async def story_page(
         typed={**first, **(typed or {})},
         errors=faults_of(request, wrong) if wrong else {},
         may_approve=settles and not is_own and moves(state, DepositState.PAID) and not back.awaits(Deed.APPROVE),
-        may_reject=settles and not is_own and moves(state, DepositState.FAILED),
+        may_reject=settles and not is_own and moves(state, DepositState.FAILED) and not back.awaits(Deed.APPROVE),
         is_own=is_own,
         sees_users=viewer.may(Permission.USERS_VIEW),
         sees_methods=viewer.may(Permission.GATEWAYS_VIEW),
