@@ -30,10 +30,10 @@ BOSS = staff(None, Permission.VOUCHERS_EDIT)
 _numbers = count()
 
 
-async def batch(panel, key="one", **more):
+async def batch(panel, key="one", by=BOSS, **more):
     terms = BatchTerms(**{"name": "Spring", "amount": D("2.5"), **more})
     async with panel.db.transaction() as session:
-        return await make_batch(session, panel.vault, BOSS, terms, currency=panel.currency, key=key, now=panel.clock())
+        return await make_batch(session, panel.vault, by, terms, currency=panel.currency, key=key, now=panel.clock())
 
 
 async def people(panel, number):
@@ -112,12 +112,14 @@ async def test_whatever_is_wrong_with_a_code_the_answer_is_the_same(panel):
             ("mine", {"uses_each": 9, "uses_per_user": 1}),
         )
     ]
+    made_by_mai = await batch(panel, "made by mai", by=staff(mai, Permission.VOUCHERS_EDIT), uses_each=2)
+    await redeem(panel, lan, made_by_mai.codes[0], ip="192.0.2.1")
     await redeem(panel, lan, used.codes[0], ip="192.0.2.1")
     await redeem(panel, mai, mine.codes[0], ip="192.0.2.1")
     async with panel.db.transaction() as session:
         await stop_batch(session, BOSS, stopped.id, now=panel.clock())
     later = replace(panel, clock=lambda: panel.clock() + timedelta(hours=1))
-    asked = [used.codes[0], stopped.codes[0], over.codes[0], mine.codes[0], new_code(), "", "?" * 500]
+    asked = [one.codes[0] for one in (used, stopped, over, mine, made_by_mai)] + [new_code(), "", "?" * 500]
     said, work = set(), set()
     for code in asked:
         with statements(panel) as done, pytest.raises(VoucherWorthlessError) as refused:

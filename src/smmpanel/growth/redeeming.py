@@ -1,7 +1,7 @@
 """Redeeming a voucher: one statement takes one use of the code and one of its customer's, or nothing at all.
 
 Whatever is wrong with a code, the same words say so after the same work: one statement that finds nothing. Tries are
-counted before they are made, by customer and by address.
+counted before they are made, by customer and by address. Nobody redeems what they made themselves.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ ADDRESS_LIMIT = Limit(
 
 
 class VoucherWorthlessError(PanelError):
-    """The code was never ours, is used up, over or stopped, or its customer has had enough of it: no difference is told."""
+    """The code was never ours, is used up, over, stopped or of one's own making, or one has had enough of it: no difference is told."""
 
     code, status, message = "voucher_worthless", 422, marked("This code cannot be redeemed.")
 
@@ -62,6 +62,7 @@ WITH found AS (
       FROM vouchers v JOIN voucher_batches b ON b.id = v.batch_id
      WHERE v.code_hash = :hash AND v.uses < b.uses_each AND b.currency = :currency
        AND b.stopped_at IS NULL AND (b.valid_until IS NULL OR b.valid_until > :now)
+       AND b.made_by IS DISTINCT FROM :user
 ), held AS (
     INSERT INTO voucher_holders AS h (batch_id, user_id, uses) SELECT batch_id, :user, 1 FROM found
         ON CONFLICT (batch_id, user_id) DO UPDATE SET uses = h.uses + 1

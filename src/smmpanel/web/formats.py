@@ -78,6 +78,11 @@ class Formats:
         places = _places_of(amount)
         return self.money(amount, currency, places=max(places, _usual_places(currency or self.currency)))
 
+    def brief(self, amount: Decimal, currency: str | None = None) -> str:
+        """Write an amount with the currency's usual decimals; one that would look like nothing, with all that it has."""
+        is_small = abs(amount) < Decimal(1).scaleb(-_usual_places(currency or self.currency))
+        return self.exact(amount, currency) if is_small else self.money(amount, currency)
+
     def signed(self, amount: Decimal, currency: str | None = None) -> str:
         """Write a movement exactly, with its sign even if it is a plus."""
         return ("+" if amount > 0 else "") + self.exact(amount, currency)
