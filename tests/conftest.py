@@ -30,8 +30,9 @@ TOGETHER = (
     "tests/entrypoints/",
     "tests/pages/",
     "tests/payments/gateways/test_conformance.py",
+    "tests/payments/gateways/libraries/",
 )
-"""What one process runs: it shares a browser, a panel or a sandbox, or mostly waits for processes, while others work."""
+"""What one process runs: it shares a browser, a panel, a sandbox or libraries, or mostly waits for processes, while others work."""
 
 # Tracebacks as the product writes them: with the values of all local variables, as is usual where nothing is said, one takes seconds.
 structlog.configure(
@@ -131,7 +132,12 @@ def vault() -> Vault:
 @pytest.fixture
 async def panel(db: Database, database_url: str, vault: Vault, tmp_path: Path) -> AsyncIterator[Panel]:
     """A panel in US dollars that may call servers on this machine."""
-    settings = Settings(home=tmp_path, database_url=database_url, outgoing_allow="127.0.0.1")  # type: ignore[arg-type]
+    settings = Settings(
+        home=tmp_path,
+        database_url=database_url,  # type: ignore[arg-type]
+        outgoing_allow="127.0.0.1",
+        api_burst=100_000,
+    )
     http = Outgoing(allow=("127.0.0.1",))
     yield Panel(settings=settings, currency="USD", db=db, vault=vault, http=http, public_ids=PublicIds.made())
     await http.aclose()

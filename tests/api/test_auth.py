@@ -203,8 +203,16 @@ async def test_signing_out_ends_tokens_at_once(client, mai):
 
 async def test_sessions_are_seen_and_ended(client, mai):
     first, second, third = [await log_in(client) for _ in range(3)]
-    listed = (await client.get("/api/auth/sessions", headers=bearer(third))).json()
+    answer = (await client.get("/api/auth/sessions", headers=bearer(third))).json()
+    listed = answer["data"]
     assert [row["current"] for row in listed] == [True, False, False]
+    assert answer["pagination"] == {"total": 3, "page": 1, "limit": 20, "total_pages": 1}
+    pages = [{"limit": 2, "page": 2}, {"limit": 2, "sort": "created_at"}]
+    for asked, rows in zip(pages, ([listed[2]], [listed[2], listed[1]]), strict=True):
+        assert (await client.get("/api/auth/sessions", params=asked, headers=bearer(third))).json()["data"] == rows
+    after = (await client.get("/api/auth/sessions", params={"limit": 1}, headers=bearer(third))).json()["after"]
+    rest = (await client.get("/api/auth/sessions", params={"after": after}, headers=bearer(third))).json()
+    assert (rest["data"], rest["after"]) == (listed[1:], None)
     assert {row["ip"] for row in listed} == {"203.0.113.7"}
 
     oldest = listed[2]["id"]
@@ -222,7 +230,7 @@ async def test_sessions_are_seen_and_ended(client, mai):
 async def test_somebody_elses_session_does_not_exist(client, mai):
     await client.post("/api/auth/register", json={**MAI, "username": "linh", "email": "linh@example.com"})
     mine, theirs = await log_in(client), await log_in(client, username="linh")
-    their_id = (await client.get("/api/auth/sessions", headers=bearer(theirs))).json()[0]["id"]
+    their_id = (await client.get("/api/auth/sessions", headers=bearer(theirs))).json()["data"][0]["id"]
 
     assert (await client.delete(f"/api/auth/sessions/{their_id}", headers=bearer(mine))).status_code == 404
     assert (await client.get("/api/auth/me", headers=bearer(theirs))).status_code == 200

@@ -121,13 +121,15 @@ async def test_a_suspended_owner_is_refused(db, http, panel, me, key_for):
     assert (await http.get("/api/user/balance", headers=bearer(text))).status_code == 403
 
 
-async def test_a_key_that_calls_too_often_waits(panel, me, key_for):
+async def test_a_key_and_a_token_that_call_too_often_wait(panel, me, key_for):
     _, text = await key_for(me)
     slow = panel.settings.model_copy(update={"api_rate_per_minute": 1, "api_burst": 2})
     app = build_app(replace(panel, settings=slow))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://panel.example") as http:
         answers = [await http.get("/api/user/balance", headers=bearer(text)) for _ in range(3)]
+        signed_in = [await http.get("/api/auth/me", headers=me.headers) for _ in range(3)]
 
-    assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert answers[2].json()["code"] == "too_many_calls"
-    assert int(answers[2].headers["retry-after"]) == answers[2].json()["fields"]["retry_after_seconds"] >= 1
+    for told in (answers, signed_in):
+        assert [answer.status_code for answer in told] == [200, 200, 429]
+        assert told[2].json()["code"] == "too_many_calls"
+        assert int(told[2].headers["retry-after"]) == told[2].json()["fields"]["retry_after_seconds"] >= 1

@@ -48,7 +48,8 @@ async def test_a_key_is_shown_once_and_works(client, signed_in, panel):
     assert (body["name"], body["ip_list"], body["daily_spend_cap"]) == ("shop", ["203.0.113.0/24"], 12.5)
     assert body["key"] not in listed.text
     assert "key_hash" not in listed.text
-    assert listed.json() == [{name: value for name, value in body.items() if name not in {"success", "key"}}]
+    view = {name: value for name, value in body.items() if name not in {"success", "key"}}
+    assert listed.json() == {"success": True, "data": [view]}
     claim = KeyHasher(panel.vault).claim(body["key"])
     async with panel.db.transaction() as session:
         holder = holder_for(await find_keys(session, [claim.prefix]), claim, "203.0.113.7")
@@ -59,11 +60,11 @@ async def test_a_revoked_key_is_gone_and_nobody_revokes_anothers(client, signed_
     mine, theirs = await signed_in(), await signed_in("linh")
     key_id = (await client.post("/api/keys", json={"name": "shop"}, headers=mine)).json()["id"]
 
-    assert (await client.get("/api/keys", headers=theirs)).json() == []
+    assert (await client.get("/api/keys", headers=theirs)).json()["data"] == []
     assert (await client.delete(f"/api/keys/{key_id}", headers=theirs)).status_code == 404
     assert (await client.delete(f"/api/keys/{key_id}", headers=mine)).json() == {"success": True}
     assert (await client.delete(f"/api/keys/{key_id}", headers=mine)).status_code == 404
-    assert (await client.get("/api/keys", headers=mine)).json() == []
+    assert (await client.get("/api/keys", headers=mine)).json()["data"] == []
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ async def test_what_is_no_key(client, signed_in, form):
     answer = await client.post("/api/keys", json=form, headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_input")
-    assert (await client.get("/api/keys", headers=headers)).json() == []
+    assert (await client.get("/api/keys", headers=headers)).json()["data"] == []
 
 
 async def test_visitors_have_no_keys(client):

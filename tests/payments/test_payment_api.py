@@ -246,6 +246,9 @@ async def test_staff_approve_and_reject(till: Till, staff: Caller) -> None:
     first, second = await till.open(gateway="manual"), await till.open(gateway="manual")
     listed = (await staff.call("GET", "/api/admin/deposits", params={"search": first.memo_code})).json()
     assert [row["number"] for row in listed["data"]] == [first.id]
+    for whose, theirs in ((listed["data"][0]["user_id"], 2), (str(till.user), 2), ("999999", 0)):
+        found = await staff.call("GET", "/api/admin/deposits", params={"user_id": whose})
+        assert found.json()["pagination"]["total"] == theirs
     public = listed["data"][0]["transaction_id"]
     for _ in range(2):
         approved = await staff.call("PUT", f"/api/admin/deposits/{public}/approve")

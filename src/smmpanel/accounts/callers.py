@@ -3,7 +3,6 @@
 Accounts, keys and staff deeds depend on `CurrentViewer`, which takes no key; what resellers do, on `CurrentCaller`.
 """
 
-import math
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -25,20 +24,11 @@ from smmpanel.accounts.api_keys import (
     holder_for,
     touch_keys,
 )
-from smmpanel.accounts.current import BearerToken, signed_in
+from smmpanel.accounts.current import BearerToken, count_call, signed_in
 from smmpanel.accounts.models import User
 from smmpanel.accounts.states import Role
-from smmpanel.kernel.errors import PanelError
-from smmpanel.web.key_limiting import KeyLimiter
 from smmpanel.web.origins import address_of
 from smmpanel.web.transactions import panel_of
-
-
-class TooManyCallsError(PanelError):
-    """The key has called too often in a short time."""
-
-    code, status, message = "too_many_calls", 429, "Too many calls. Try again in {retry_after_seconds} s."
-
 
 _key_header = APIKeyHeader(
     name="X-API-Key",
@@ -66,7 +56,7 @@ async def calling(request: Request, bearer: BearerToken, key: KeyHeader) -> View
     claim = KeyHasher(panel.vault).claim(text.strip())
     if claim is None:
         raise InvalidApiKeyError
-    _slow_down(request, claim)
+    count_call(request, claim.prefix)
     async with panel.db.transaction() as session:
         caller = await _holder_of(session, claim, ip=address_of(request), now=panel.clock())
     request.state.user_language = caller.language
@@ -92,14 +82,6 @@ async def _holder_of(session: AsyncSession, claim: KeyClaim, *, ip: str, now: da
         time_zone=time_zone,
         daily_spend_cap=holder.daily_spend_cap,
     )
-
-
-def _slow_down(request: Request, claim: KeyClaim) -> None:
-    limiter = request.app.state.key_limiter
-    assert isinstance(limiter, KeyLimiter)
-    wait = limiter.wait_seconds(claim.prefix)
-    if wait:
-        raise TooManyCallsError(retry_after_seconds=math.ceil(wait))
 
 
 CurrentCaller = Annotated[Viewer, Depends(calling)]

@@ -1,5 +1,6 @@
 """Who sent a request: an access token, or the session cookie with a form token. Checked on every request, in one query."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from smmpanel.accounts.signing_in import Origin
 from smmpanel.kernel.errors import ForbiddenError, PanelError
 from smmpanel.web.cookies import session_cookie
 from smmpanel.web.csrf import check_csrf
+from smmpanel.web.key_limiting import KeyLimiter
 from smmpanel.web.origins import address_of
 from smmpanel.web.shell import keep_shell
 from smmpanel.web.transactions import panel_of
@@ -27,11 +29,20 @@ class KeyNotEnoughError(ForbiddenError):
     code, message = "key_not_enough", "An API key may not do this. Sign in."
 
 
+class TooManyCallsError(PanelError):
+    """A program has called too often in a short time."""
+
+    code, status, message = "too_many_calls", 429, "Too many calls. Try again in {retry_after_seconds} s."
+
+
 BearerToken = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
 async def signed_in(request: Request, bearer: BearerToken) -> Viewer:
-    """Return who sent the request. Raises `SignInNeededError`, what the account's state forbids, or `ForeignFormError`."""
+    """Return who sent the request.
+
+    Raises `SignInNeededError`, what the account's state forbids, `ForeignFormError`, or `TooManyCallsError` for a token.
+    """
     panel = panel_of(request)
     ip, now = address_of(request), panel.clock()
     cookie = session_cookie(request)
@@ -48,7 +59,18 @@ async def signed_in(request: Request, bearer: BearerToken) -> Viewer:
     else:
         raise SignInNeededError
     request.state.user_language = viewer.language
+    if bearer is not None:
+        count_call(request, f"user:{viewer.user_id}")
     return viewer
+
+
+def count_call(request: Request, caller: str) -> None:
+    """Count a call of a program, under a name that is its own. Raises `TooManyCallsError`."""
+    limiter = request.app.state.key_limiter
+    assert isinstance(limiter, KeyLimiter)
+    wait = limiter.wait_seconds(caller)
+    if wait:
+        raise TooManyCallsError(retry_after_seconds=math.ceil(wait))
 
 
 async def maybe_signed_in(request: Request) -> Viewer | None:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 import jwt
-from sqlalchemy import ColumnElement, Row, select, update
+from sqlalchemy import ColumnElement, Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -18,6 +18,7 @@ from smmpanel.accounts.states import AccountState, refuse_inactive
 from smmpanel.kernel.crypto import Vault
 from smmpanel.kernel.errors import ForbiddenError, NotFoundError, PanelError
 from smmpanel.kernel.ids import random_text
+from smmpanel.kernel.paging import PAGE_SIZE, Paged, key_from, paged
 
 TOKEN_LENGTH = 43
 """Letters and digits; about 256 bits."""
@@ -95,6 +96,33 @@ async def list_sessions(session: AsyncSession, user_id: int, *, now: datetime) -
     """Return a user's live sessions, newest first."""
     wanted = select(LoginSession).where(LoginSession.user_id == user_id, *_alive(now)).order_by(LoginSession.id.desc())
     return (await session.scalars(wanted)).all()
+
+
+async def sessions_page(
+    session: AsyncSession,
+    user_id: int,
+    *,
+    now: datetime,
+    after: str | None = None,
+    size: int = PAGE_SIZE,
+    skip: int = 0,
+    oldest_first: bool = False,
+) -> Paged[LoginSession]:
+    """Return a page of a user's live sessions, newest first unless asked otherwise."""
+    wanted = select(LoginSession).where(LoginSession.user_id == user_id, *_alive(now))
+    wanted = wanted.order_by(LoginSession.id if oldest_first else LoginSession.id.desc())
+    if (key := key_from(after)) is not None:
+        wanted = wanted.where(LoginSession.id > key if oldest_first else LoginSession.id < key)
+    elif skip:
+        wanted = wanted.offset(skip)
+    rows = (await session.scalars(wanted.limit(size + 1))).all()
+    return paged(rows, size, [row.id for row in rows])
+
+
+async def count_sessions(session: AsyncSession, user_id: int, *, now: datetime, most: int) -> int:
+    """Return how many live sessions a user has, counted up to `most`."""
+    few = select(LoginSession.id).where(LoginSession.user_id == user_id, *_alive(now)).limit(most).subquery()
+    return int(await session.scalar(select(func.count()).select_from(few)) or 0)
 
 
 async def revoke_session(session: AsyncSession, user_id: int, session_id: int, *, now: datetime) -> None:

@@ -25,6 +25,7 @@ from smmpanel.api.idempotency import KeyHeader, one_key
 from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, ByAge, Limit, Page, Pagination, Search, skipped
 from smmpanel.api.payment import PublicId, Tab, deposit_number
 from smmpanel.api.payment_views import DepositRow, deposit_row
+from smmpanel.api.public import UserAsked, maybe_number_in
 from smmpanel.api.times import LocalTime, maybe_local_time
 from smmpanel.kernel.errors import NotFoundError
 from smmpanel.kernel.ids import random_text
@@ -114,14 +115,14 @@ class Rejection(BaseModel):
     reason: Annotated[CleanText, Field(min_length=1, max_length=NOTE_MAX)]
 
 
-@router.get("", summary="List deposits", responses=errors(401, 403, 422))
+@router.get("", summary="List deposits", responses=errors(401, 403, 404, 422))
 async def deposits(
     panel: CurrentPanel,
     session: Session,
     viewer: Looking,
     *,
     status: Tab = "all",
-    user_id: Annotated[RowId | None, Field(description="A user's number.")] = None,
+    user_id: UserAsked = None,
     method_id: RowId | None = None,
     search: Search = None,
     sort: ByAge = "-created_at",
@@ -130,7 +131,12 @@ async def deposits(
     after: After = None,
 ) -> StaffDeposits:
     """Return all customers' deposits, the newest first unless sorted; `search` is a number, a reference, a memo or a user name."""
-    wanted = DepositFilter(user_id=user_id, states=TABS.get(status, ()), method_id=method_id, search=search or "")
+    wanted = DepositFilter(
+        user_id=maybe_number_in(panel, "user", user_id, field="user_id"),
+        states=TABS.get(status, ()),
+        method_id=method_id,
+        search=search or "",
+    )
     found = await deposits_page(
         session, wanted, after=after, size=limit, skip=skipped(page, limit), oldest_first=sort == "created_at"
     )

@@ -19,9 +19,10 @@ from smmpanel.accounts.second_factor import TYPED_MAX as CODE_MAX
 from smmpanel.accounts.second_step import give_code
 from smmpanel.accounts.sessions import (
     access_token,
-    list_sessions,
+    count_sessions,
     revoke_session,
     revoke_sessions,
+    sessions_page,
     viewer_of_cookie,
 )
 from smmpanel.accounts.sign_up_gate import Gate
@@ -29,6 +30,7 @@ from smmpanel.accounts.signing_in import LOGIN_MAX, count_sign_up, sign_in
 from smmpanel.accounts.signing_up import USERNAME_MAX, USERNAME_MIN, register
 from smmpanel.api.account_views import Account, OwnAccount, account_of
 from smmpanel.api.errors import errors
+from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, ByAge, Limit, Page, Pagination, skipped
 from smmpanel.api.public import PublicId, Reader, reader_of
 from smmpanel.api.times import LocalTime
 from smmpanel.kernel.errors import InvalidInputError
@@ -132,6 +134,15 @@ class SessionView(BaseModel):
     current: bool
 
 
+class Sessions(BaseModel):
+    """A page of sessions."""
+
+    success: Literal[True] = True
+    data: list[SessionView]
+    pagination: Pagination
+    after: str | None = Field(description=AFTER)
+
+
 class Revoked(BaseModel):
     """How many sessions were ended."""
 
@@ -219,11 +230,34 @@ async def log_out(panel: CurrentPanel, session: Session, viewer: CurrentViewer) 
     return Done()
 
 
-@router.get("/sessions", summary="List sessions", responses=errors(401, 403))
-async def sessions(panel: CurrentPanel, session: Session, viewer: CurrentViewer) -> list[SessionView]:
-    """Return where the account is signed in, newest first."""
-    rows = await list_sessions(session, viewer.user_id, now=panel.clock())
-    return [_session_view(row, viewer, reader_of(panel, viewer)) for row in rows]
+@router.get("/sessions", summary="List sessions", responses=errors(401, 403, 422))
+async def sessions(
+    panel: CurrentPanel,
+    session: Session,
+    viewer: CurrentViewer,
+    *,
+    sort: ByAge = "-created_at",
+    page: Page = 1,
+    limit: Limit = LIMIT_USUAL,
+    after: After = None,
+) -> Sessions:
+    """Return where the account is signed in, the newest first unless sorted otherwise."""
+    now, reader = panel.clock(), reader_of(panel, viewer)
+    found = await sessions_page(
+        session,
+        viewer.user_id,
+        now=now,
+        after=after,
+        size=limit,
+        skip=skipped(page, limit),
+        oldest_first=sort == "created_at",
+    )
+    total = await count_sessions(session, viewer.user_id, now=now, most=NUMBERED_MAX)
+    return Sessions(
+        data=[_session_view(row, viewer, reader) for row in found.rows],
+        pagination=Pagination.of(total=total, page=page, limit=limit),
+        after=found.after,
+    )
 
 
 @router.delete("/sessions/{session_id}", summary="End a session", responses=errors(401, 403, 404, 422))

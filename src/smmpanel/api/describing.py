@@ -129,6 +129,9 @@ def _complete_errors(operation: dict[str, Any], permission: str | None) -> None:
     if "requestBody" in operation:
         # Whatever is sent is cut off at the size that the path takes.
         answers.setdefault("413", _error(413))
+    if operation.get("security"):
+        # Whoever calls with a token or a key is counted.
+        answers.setdefault("429", _error(429))
     for status, answer in answers.items():
         if status not in _ERROR_EXAMPLES or JSON not in answer.get("content", {}):
             continue

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from smmpanel.accounts.api_keys import IP_LIST_MAX, NAME_MAX, issue_key, list_keys, revoke_key
+from smmpanel.accounts.api_keys import IP_LIST_MAX, KEYS_PER_USER_MAX, NAME_MAX, issue_key, list_keys, revoke_key
 from smmpanel.accounts.current import CurrentViewer
 from smmpanel.accounts.finding import locked_user
 from smmpanel.accounts.models import ApiKey
@@ -48,6 +48,13 @@ class KeyView(BaseModel):
     last_used_at: LocalTime | None
 
 
+class Keys(BaseModel):
+    """All live keys."""
+
+    success: Literal[True] = True
+    data: list[KeyView] = Field(max_length=KEYS_PER_USER_MAX)
+
+
 class IssuedKey(KeyView):
     """A new key. Its text is shown now and never again."""
 
@@ -62,9 +69,9 @@ class KeyRevoked(BaseModel):
 
 
 @router.get("", summary="List API keys", responses=errors(401, 403))
-async def keys(panel: CurrentPanel, session: Session, viewer: CurrentViewer) -> list[KeyView]:
+async def keys(panel: CurrentPanel, session: Session, viewer: CurrentViewer) -> Keys:
     """Return the live keys, oldest first."""
-    return [_view(key, reader_of(panel, viewer)) for key in await list_keys(session, viewer.user_id)]
+    return Keys(data=[_view(key, reader_of(panel, viewer)) for key in await list_keys(session, viewer.user_id)])
 
 
 @router.post("", summary="Make an API key", status_code=201, responses=errors(401, 403, 409, 422))

@@ -18,12 +18,12 @@ from smmpanel.api.lists import (
     skipped,
 )
 from smmpanel.api.order_views import Orders, order_row
-from smmpanel.api.public import EXAMPLE_UUID, ID_TEXT_MAX, number_in, reader_of
+from smmpanel.api.public import ParentAsked, maybe_number_in, reader_of
 from smmpanel.api.times import FromDay, UntilDay, day_begins, day_ends
 from smmpanel.orders.owning import as_owner
 from smmpanel.orders.queries import OrderFilter, count_orders, orders_page
 from smmpanel.orders.words import TABS
-from smmpanel.web.inputs import CleanText, RowId
+from smmpanel.web.inputs import RowId
 from smmpanel.web.transactions import CurrentPanel, Session
 
 router = APIRouter(tags=["Orders"])
@@ -31,10 +31,6 @@ router = APIRouter(tags=["Orders"])
 Tab = Annotated[
     Literal["all", "pending", "processing", "in_progress", "completed", "partial", "canceled"],
     Query(description="Only orders of this status."),
-]
-Parent = Annotated[
-    CleanText | None,
-    Query(max_length=ID_TEXT_MAX, description="The runs of this drip-feed.", examples=[EXAMPLE_UUID]),
 ]
 
 
@@ -48,7 +44,7 @@ async def orders(
     *,
     status: Tab = "all",
     service_id: RowId | None = None,
-    parent_id: Parent = None,
+    parent_id: ParentAsked = None,
     created_from: FromDay = None,
     created_to: UntilDay = None,
     search: Search = None,
@@ -61,7 +57,7 @@ async def orders(
     wanted = OrderFilter(
         statuses=TABS.get(status, ()),
         service_id=service_id,
-        parent_id=None if parent_id is None else number_in(panel, "order", parent_id, field="parent_id"),
+        parent_id=maybe_number_in(panel, "order", parent_id, field="parent_id"),
         since=day_begins(created_from, viewer.time_zone),
         until=day_ends(created_to, viewer.time_zone),
         search=search,

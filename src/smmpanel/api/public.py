@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends, Path
+from fastapi import Depends, Path, Query
 from pydantic import Field
 
 from smmpanel.accounts.access import Viewer
@@ -91,6 +91,23 @@ def number_in(panel: Panel, kind: str, text: str, *, field: str) -> int:
 IdText = Annotated[
     CleanText, Path(max_length=ID_TEXT_MAX, description="The UUID, or the plain number.", examples=[EXAMPLE_UUID])
 ]
+
+
+UserAsked = Annotated[
+    CleanText | None,
+    Query(
+        max_length=ID_TEXT_MAX, description="Only of this user: the UUID, or the plain number.", examples=[EXAMPLE_UUID]
+    ),
+]
+ParentAsked = Annotated[
+    CleanText | None,
+    Query(max_length=ID_TEXT_MAX, description="The runs of this drip-feed.", examples=[EXAMPLE_UUID]),
+]
+
+
+def maybe_number_in(panel: Panel, kind: str, text: str | None, *, field: str) -> int | None:
+    """Read what `number_in` reads, if anything was given."""
+    return None if text is None else number_in(panel, kind, text, field=field)
 
 
 async def order_number(panel: CurrentPanel, order_id: IdText) -> int:

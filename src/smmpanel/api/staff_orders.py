@@ -13,7 +13,7 @@ from smmpanel.api.amounts import Amount
 from smmpanel.api.errors import errors
 from smmpanel.api.lists import NUMBERED_MAX, After, ByAge, Limit, Page, Pagination, Search, skipped
 from smmpanel.api.order_views import LedgerLine, StaffOrderDetail, StaffOrders, staff_detail, staff_row
-from smmpanel.api.public import Number, OrderNumber, PublicId, reader_of
+from smmpanel.api.public import Number, OrderNumber, ParentAsked, PublicId, UserAsked, maybe_number_in, reader_of
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import Money
@@ -131,18 +131,18 @@ class Refunded(BaseModel):
     currency: str
 
 
-@router.get("", summary="List orders", responses=errors(401, 403, 422))
+@router.get("", summary="List orders", responses=errors(401, 403, 404, 422))
 async def orders(
     panel: CurrentPanel,
     session: Session,
     viewer: Looking,
     *,
-    user_id: RowId | None = None,
+    user_id: UserAsked = None,
     status: Annotated[list[OrderStatus] | None, Query(description="May be given several times.")] = None,
     service_id: RowId | None = None,
     provider_id: RowId | None = None,
     unconfirmed: bool | None = None,
-    parent_id: Annotated[RowId | None, Query(description="The runs of this drip-feed.")] = None,
+    parent_id: ParentAsked = None,
     kind: Annotated[list[OrderKind] | None, Query(description="May be given several times.")] = None,
     search: Search = None,
     sort: ByAge = "-created_at",
@@ -152,12 +152,12 @@ async def orders(
 ) -> StaffOrders:
     """Return all customers' orders; `search` is an order's id, a provider's id, or an exact link."""
     wanted = OrderFilter(
-        user_id=user_id,
+        user_id=maybe_number_in(panel, "user", user_id, field="user_id"),
         statuses=tuple(status or ()),
         service_id=service_id,
         provider_id=provider_id,
         unconfirmed=unconfirmed,
-        parent_id=parent_id,
+        parent_id=maybe_number_in(panel, "order", parent_id, field="parent_id"),
         kinds=tuple(one.value for one in kind or ()),
         search=search,
     )

@@ -45,9 +45,9 @@ class Settings(BaseSettings):
     secure_cookies: bool = False
     """Set behind HTTPS: cookies are then sent over HTTPS only."""
     api_rate_per_minute: int = Field(600, ge=1)
-    """Reseller API calls that one key may make in a minute; more are answered 429."""
+    """Calls of the APIs that one key, or one user with access tokens, may make in a minute; more are answered 429."""
     api_burst: int = Field(120, ge=1)
-    """Calls that one key may make at once, before the rate counts."""
+    """Calls that they may make at once, before the rate counts."""
 
     cors_origins: str = Field("", pattern=r"^(\*|https?://[^\s/?#,]+(\s*,\s*https?://[^\s/?#,]+)*)?$")
     """Comma-separated origins, such as `https://shop.example`, whose scripts may call the JSON API with a token or a key;
