@@ -10,7 +10,11 @@ BANKS: Mapping[str, str] = {
     "970409": "Bac A Bank", "970412": "PVcomBank", "970419": "NCB", "970452": "KienlongBank", "970433": "VietBank",
     "970427": "VietABank", "970454": "BVBank", "970438": "BaoViet Bank", "970430": "PGBank", "970400": "SaigonBank",
     "970408": "GPBank", "970414": "MBV", "970406": "Vikki Bank", "970444": "CBBank", "970446": "Co-opBank",
-    "970421": "VRB", "970434": "Indovina",
+    "970421": "VRB", "970434": "Indovina", "970424": "Shinhan Bank", "970457": "Woori Bank", "970458": "UOB",
+    "970410": "Standard Chartered", "970439": "Public Bank", "970442": "Hong Leong Bank", "970456": "IBK HCM",
+    "970455": "IBK Hà Nội", "970463": "Kookmin HCM", "970462": "Kookmin Hà Nội", "422589": "CIMB", "458761": "HSBC",
+    "546034": "Cake", "546035": "Ubank", "963388": "Timo", "963369": "Liobank", "668888": "Kasikornbank",
+    "796500": "DBS", "801011": "Nonghyup Bank",
 }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from smmpanel.payments.gateways.sepay_list import (
     read_listed,
     search_query,
 )
-from smmpanel.payments.gateways.sepay_messages import fields_of, read_transfer, signed_text
+from smmpanel.payments.gateways.sepay_messages import fields_of, is_blurred, read_transfer, signed_text
 from smmpanel.payments.protocol import (
     Account,
     Asked,
@@ -52,10 +52,15 @@ SEARCHED_BEFORE = timedelta(days=1)
 TIMESTAMP_DIGITS_MAX = 12
 HMAC, API_KEY, SPEC = "hmac", "apikey", "spec_signature"
 MODES = (HMAC, API_KEY, SPEC)
+BLURRED = "spec_blurred"
+"""Signed fields of which one holds the separator: what is signed could have been others."""
 SPEC_FIELDS = "transaction_id,account_number,amount,content,transaction_date"
+SPEC_NEEDED = frozenset({"transaction_id", "account_number", "amount", "content"})
+"""What money depends on: unsigned, whoever sees one message could write another."""
 ALGORITHMS = ("sha256", "sha512")
 ENCODINGS = ("hex", "base64")
 WRONG_MODE = marked("must be one of the ways in the list")
+WRONG_FIELDS = marked("must name transaction_id, account_number, amount and content, none of them twice")
 SECRET_NEEDED = marked("is needed for this way of proving messages")
 _SIGNED = b"sha256="
 _SCHEME = b"apikey"
@@ -138,6 +143,8 @@ class SePay:
         for name, known in (("spec_algorithm", ALGORITHMS), ("spec_encoding", ENCODINGS)):
             if self._account.option(name, known[0]) not in known:
                 raise InvalidInputError(field=name, reason=WRONG_MODE)
+        if len(set(self._signed_names)) != len(self._signed_names) or not set(self._signed_names) >= SPEC_NEEDED:
+            raise InvalidInputError(field="spec_fields", reason=WRONG_FIELDS)
 
     @property
     def accounts(self) -> frozenset[str]:
@@ -157,6 +164,14 @@ class SePay:
     def _secrets(self) -> tuple[str, ...]:
         return self._account.secrets_named("secret")
 
+    @property
+    def _signed_names(self) -> list[str]:
+        return [name.strip() for name in self._account.option("spec_fields", SPEC_FIELDS).split(",")]
+
+    @property
+    def _separator(self) -> str:
+        return self._account.option("spec_separator", "|")
+
     async def start(self, intent: Intent) -> Started:
         """Say where to transfer to; SePay need not be asked."""
         return transfer_to(self._account, intent)
@@ -164,11 +179,14 @@ class SePay:
     def verify(self, message: Message, now: datetime) -> str | None:
         """Return the configured proof that holds."""
         proofs = {HMAC: self._is_signed, API_KEY: self._has_key, SPEC: self._has_signature_field}
-        return next((mode for mode in self._modes if mode in proofs and proofs[mode](message, now)), None)
+        mode = next((mode for mode in self._modes if mode in proofs and proofs[mode](message, now)), None)
+        is_unclear = mode == SPEC and is_blurred(fields_of(message), self._signed_names, self._separator)
+        return BLURRED if is_unclear else mode
 
     def read(self, message: Message, verdict: str) -> Reading:
         """Understand a transfer in any of the three shapes."""
-        return read_transfer(message, self.accounts, unproved=verdict == API_KEY)
+        is_spec, unproved = verdict in {SPEC, BLURRED}, verdict in {API_KEY, BLURRED}
+        return read_transfer(message, self.accounts, unproved=unproved, signs_fields=is_spec)
 
     @property
     def can_be_asked(self) -> bool:
@@ -187,7 +205,7 @@ class SePay:
 
     def read_answer(self, answer: bytes, payment: Asked) -> Reading:
         """Understand what the search has found."""
-        readings = [read_listed(row) for row in found_in(answer)]
+        readings = [read_listed(row, self.accounts) for row in found_in(answer)]
         return Reading(payment.reference, [notice for reading in readings for notice in reading.notices])
 
     async def list_page(self, since: datetime, until: datetime, after: str | None) -> Listed:
@@ -209,7 +227,7 @@ class SePay:
 
     def read_row(self, row: bytes) -> Reading:
         """Understand a row of the list."""
-        return read_listed(read_json(row))
+        return read_listed(read_json(row), self.accounts)
 
     async def _get(self, query: dict[str, str], what: str = "transactions") -> bytes:
         tokens = self._account.secrets_named("api_token")
@@ -238,11 +256,10 @@ class SePay:
         return scheme.lower() == _SCHEME and is_one_of(self._secrets, key)
 
     def _has_signature_field(self, message: Message, _now: datetime) -> bool:
-        names = [name.strip() for name in self._account.option("spec_fields", SPEC_FIELDS).split(",")]
         try:
             fields = fields_of(message)
             given = text_in(fields.get("signature"))
-            text = signed_text(fields, names, self._account.option("spec_separator", "|"))
+            text = signed_text(fields, self._signed_names, self._separator)
         except UnreadableMessageError:
             return False
         algorithm, encoding = (

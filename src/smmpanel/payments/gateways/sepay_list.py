@@ -5,6 +5,7 @@ Rows have numbers of their own there (UUIDs), so what joins them to messages is 
 
 import json
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from smmpanel.payments.gateways.sepay_messages import (
     OUTGOING,
     VIETNAM,
     WHEN,
+    account_of,
     moment_in,
     natural_key,
     number_in,
@@ -83,7 +85,7 @@ def accounts_in(answer: bytes) -> list[LinkedAccount]:
     ]
 
 
-def read_listed(fields: Fields) -> Reading:
+def read_listed(fields: Fields, accounts: AbstractSet[str]) -> Reading:
     """Understand a row of the list. Raises `UnreadableMessageError`."""
     key = f"{SOURCE}:{number_in(fields.get('id'))}"
     kind = fields.get("transfer_type")
@@ -94,7 +96,10 @@ def read_listed(fields: Fields) -> Reading:
         raise UnreadableMessageError
     if amount == 0:
         return Reading(key, note=NOTHING if kind == "in" else OUTGOING)
-    account, content = text_in(fields.get("account_number")), text_in(fields.get("transaction_content"))
+    account, content = (
+        account_of(fields.get("account_number"), fields.get("va"), accounts),
+        text_in(fields.get("transaction_content")),
+    )
     bank_ref, when = text_in(fields.get("reference_number")), moment_in(fields.get("transaction_date"))
     notice = Notice(
         external_id=key,

@@ -43,15 +43,27 @@ def signed_text(fields: Fields, names: Sequence[str], separator: str) -> str:
     return separator.join(values)
 
 
-def read_transfer(message: Message, accounts: AbstractSet[str], *, unproved: bool) -> Reading:
-    """Understand a transfer. Raises `UnreadableMessageError` if it has none of the shapes."""
+def is_blurred(fields: Fields, names: Sequence[str], separator: str) -> bool:
+    """Whether the signed text could be that of other values too: one of them holds what stands between them."""
+    return any(separator in text_in(fields.get(name)) for name in names)
+
+
+def read_transfer(
+    message: Message, accounts: AbstractSet[str], *, unproved: bool = False, signs_fields: bool = False
+) -> Reading:
+    """Understand a transfer. Raises `UnreadableMessageError` if it has none of the shapes.
+
+    Where the proof `signs_fields`, only the shape made of those fields counts: in another one, others would say how much.
+    """
     fields = fields_of(message)
-    if "transferAmount" in fields and "id" in fields:
+    if signs_fields:
+        told = _spec(fields)
+    elif "transferAmount" in fields and "id" in fields:
         told = _native(fields, accounts)
     elif "transfer_type" in fields or "bank_account_xid" in fields:
-        told = _bank_hub(fields)
+        told = _bank_hub(fields, accounts)
     elif "signature" in fields and "transaction_id" in fields:
-        told = _told("spec", fields, texts=("content",), comes_in=True)
+        told = _spec(fields)
     else:
         raise UnreadableMessageError
     key = f"{told['source']}:{told['number']}"
@@ -63,12 +75,11 @@ def read_transfer(message: Message, accounts: AbstractSet[str], *, unproved: boo
 
 
 def _native(fields: Fields, accounts: AbstractSet[str]) -> dict[str, Any]:
-    main, virtual = text_in(fields.get("accountNumber")), text_in(fields.get("subAccount"))
     return {
         "source": "webhook",
         "number": number_in(fields["id"]),
         "amount": whole_in(fields["transferAmount"]),
-        "account": virtual if main not in accounts and virtual in accounts else main,
+        "account": account_of(fields.get("accountNumber"), fields.get("subAccount"), accounts),
         "texts": tuple(text_in(fields.get(name)) for name in ("content", "code", "description")),
         "bank_ref": text_in(fields.get("referenceCode")),
         "when": moment_in(fields.get("transactionDate")),
@@ -76,10 +87,24 @@ def _native(fields: Fields, accounts: AbstractSet[str]) -> dict[str, Any]:
     }
 
 
-def _bank_hub(fields: Fields) -> dict[str, Any]:
+def _bank_hub(fields: Fields, accounts: AbstractSet[str]) -> dict[str, Any]:
     comes_in = _is_one(fields.get("transfer_type"), "credit", "debit")
     told = _told("bankhub", fields, texts=("content", "payment_code"), comes_in=comes_in)
-    return {**told, "bank_ref": text_in(fields.get("reference_code"))}
+    account = account_of(fields.get("account_number"), fields.get("va"), accounts)
+    return {**told, "account": account, "bank_ref": text_in(fields.get("reference_code"))}
+
+
+def _spec(fields: Fields) -> dict[str, Any]:
+    return _told("spec", fields, texts=("content",), comes_in=True)
+
+
+def account_of(main: object, virtual: object, accounts: AbstractSet[str]) -> str:
+    """Return the account that a transfer counts for: the virtual one, where that is ours and the one behind it is not said to be.
+
+    Some banks only tell of transfers to virtual accounts: customers are then shown nothing else.
+    """
+    behind, before = text_in(main), text_in(virtual)
+    return before if behind not in accounts and before in accounts else behind
 
 
 def _told(source: str, fields: Fields, *, texts: Sequence[str], comes_in: bool) -> dict[str, Any]:
