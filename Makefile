@@ -29,7 +29,7 @@ demo: $(VENV)/.assets ## start a panel with some weeks of history, thrown away a
 
 install: $(VENV)/.assets ## install the panel without starting it (for a service)
 
-test: $(VENV)/.dev $(VENV)/.npm-dev $(VENV)/.assets ## run the tests (TESTS="tests/ledger -k posting" for some)
+test: $(VENV)/.dev $(VENV)/.gateways $(VENV)/.npm-dev $(VENV)/.assets ## run the tests (TESTS="tests/ledger -k posting" for some)
 	@scripts/install-chromium >/dev/null
 	$(BIN)/python -m pytest -n $(AT_ONCE) $(TESTS)
 
@@ -57,6 +57,7 @@ requirements: ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(COMPILE) --group build pyproject.toml -o requirements/run.txt
 	$(COMPILE) --group build --group dev --constraint requirements/run.txt pyproject.toml -o requirements/dev.txt
 	$(COMPILE) --group node -o requirements/node.txt
+	$(COMPILE) --group gateways -o requirements/gateways.txt
 
 clean: ## remove the environment and caches; never the panel's data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build frontend/node_modules \
@@ -72,6 +73,13 @@ $(VENV)/.run: requirements/run.txt pyproject.toml | $(VENV)/.made
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.run
 	@echo "Installing what checks and tests need ..."
 	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# In a folder of their own, which only a process that calls them has on its path.
+$(VENV)/.gateways: requirements/gateways.txt | $(VENV)/.made
+	@echo "Installing libraries of payment gateways for tests ..."
+	@rm -rf $(VENV)/gateways
+	@$(PIP) --require-hashes --target $(VENV)/gateways -r requirements/gateways.txt
 	@touch $@
 
 $(VENV)/.npm: frontend/package-lock.json | $(VENV)/.run

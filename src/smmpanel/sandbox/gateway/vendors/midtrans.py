@@ -105,7 +105,7 @@ class Midtrans(Vendor):
     def _status(self, call: Call) -> Answer:
         if (refused := self._stranger(call)) is not None:
             return refused
-        payment = call.desk.by_reference(call.named["order"])
+        payment = _named(call)
         if payment is None or payment.state == PaymentState.OPEN:
             # Nobody has chosen how to pay: said in the body alone.
             return _said("404", "Transaction doesn't exist.")
@@ -118,7 +118,7 @@ class Midtrans(Vendor):
         return self._moved(call, call.desk.expire)
 
     def _moved(self, call: Call, move: Any) -> Answer:
-        payment = call.desk.by_reference(call.named["order"])
+        payment = _named(call)
         if (refused := self._stranger(call)) is not None or payment is None:
             return refused or _said("404", "Transaction doesn't exist.")
         try:
@@ -128,7 +128,7 @@ class Midtrans(Vendor):
         return Answer(self._now(payment))
 
     def _refund(self, call: Call) -> Answer:
-        payment = call.desk.by_reference(call.named["order"])
+        payment = _named(call)
         if (refused := self._stranger(call)) is not None or payment is None:
             return refused or _said("404", "Transaction doesn't exist.")
         wanted = call.json()
@@ -172,7 +172,7 @@ class Midtrans(Vendor):
         return {
             "transaction_time": _at(payment.created_at),
             "transaction_status": word,
-            "transaction_id": str(uuid5(NAMESPACE_URL, f"midtrans:{payment.number}")),
+            "transaction_id": _number_of(payment),
             "status_message": "midtrans payment notification",
             "status_code": code,
             "payment_type": "qris",
@@ -219,6 +219,17 @@ def _asked_for(wanted: Mapping[str, Any]) -> tuple[str, int]:
     if items and sum(one["price"] * one["quantity"] for one in items) != amount:
         raise BadCallError("transaction_details.gross_amount is not equal to the sum of item_details")
     return order, amount
+
+
+def _named(call: Call) -> Payment | None:
+    """Orders are asked for by the shop's number or by Midtrans' own, once there is one: a way to pay was chosen."""
+    name = call.named["order"]
+    known = (one for one in call.desk.payments() if one.state != PaymentState.OPEN and _number_of(one) == name)
+    return call.desk.by_reference(name) or next(known, None)
+
+
+def _number_of(payment: Payment) -> str:
+    return str(uuid5(NAMESPACE_URL, f"midtrans:{payment.number}"))
 
 
 def _key_of(given: GivenBack) -> str:
