@@ -61,21 +61,28 @@ def asked_of(deposit: Deposit, now: datetime) -> Asked:
     )
 
 
-async def ask_some(panel: Panel) -> bool:
-    """Ask about deposits that are due, some at a time; whether there were as many as that.
+async def methods_due(panel: Panel) -> list[int]:
+    """Return the methods that there is something to ask about."""
+    due = select(Deposit.method_id).where(Deposit.ask_at <= panel.clock()).distinct().order_by(Deposit.method_id)
+    async with panel.db.transaction() as session:
+        return list((await session.scalars(due)).all())
+
+
+async def ask_some(panel: Panel, method_id: int) -> bool:
+    """Ask about deposits of a method that are due, some at a time; whether it is worth asking about more at once.
 
     A question that is broken off is asked again at its next time: asking changes nothing.
     """
-    questions = await _claim(panel)
+    questions = await _claim(panel, method_id)
     async with asyncio.TaskGroup() as work:
-        for question in questions:
-            work.create_task(_ask(panel, question))
-    return len(questions) == AT_ONCE
+        asked = [work.create_task(_ask(panel, question)) for question in questions]
+    # One that answers nothing is left alone for a while: its questions wait for their next look.
+    return len(questions) == AT_ONCE and any(one.result() for one in asked)
 
 
-async def _claim(panel: Panel) -> list[_Question]:
-    now = panel.clock()
-    due = select(Deposit).where(Deposit.ask_at <= now).order_by(Deposit.ask_at).limit(AT_ONCE)
+async def _claim(panel: Panel, method_id: int) -> list[_Question]:
+    now, row = panel.clock(), Deposit
+    due = select(row).where(row.ask_at <= now, row.method_id == method_id).order_by(row.ask_at).limit(AT_ONCE)
     async with panel.db.transaction() as session:
         deposits = (await session.scalars(due.with_for_update(skip_locked=True, key_share=True))).all()
         questions = []
@@ -88,16 +95,18 @@ async def _claim(panel: Panel) -> list[_Question]:
     return questions
 
 
-async def _ask(panel: Panel, question: _Question) -> None:
+async def _ask(panel: Panel, question: _Question) -> bool:
+    """Ask, and keep what is answered; whether anything was."""
     deposit, adapter = question.deposit, gateway_for(panel, question.method)
     if not (isinstance(adapter, CanBeAsked) and adapter.can_be_asked):
         # Its method was set up otherwise since.
         await _ask_no_more(panel, deposit.id)
-        return
+        return True
     payment = asked_of(deposit, panel.clock())
-    tells = False
+    answers = tells = False
     try:
         answer = await adapter.ask(payment)
+        answers = True
         reading = adapter.read_answer(answer, payment)
         tells = _tells_something(reading)
     except (GatewayFailedError, UnreadableMessageError) as failure:
@@ -109,6 +118,7 @@ async def _ask(panel: Panel, question: _Question) -> None:
         await keep_answers(panel, question.method, [(answer, reading)], deposit_id=deposit.id)
     if question.lease is not None:
         await _end(panel, deposit.id, question.lease, is_answered=tells)
+    return answers
 
 
 async def keep_answers(

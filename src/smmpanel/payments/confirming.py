@@ -1,6 +1,7 @@
 """The second person: confirms what another one decided on, and then it is done; or withdraws it."""
 
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,7 +16,8 @@ from smmpanel.payments.deciding import (
     assign_to_deposit,
     assign_to_user,
 )
-from smmpanel.payments.models import Deposit
+from smmpanel.payments.models import Deposit, Receipt
+from smmpanel.payments.opening import locked_deposit
 from smmpanel.payments.refunding import WantedRefund, ask_refund
 from smmpanel.payments.return_models import Confirmation, ConfirmationState, Deed
 from smmpanel.payments.second_looks import AWAITED, PERMISSIONS, SamePersonError, persons_in
@@ -70,6 +72,7 @@ async def _do(session: AsyncSession, panel: Panel, row: Confirmation, actor: Act
                 amount=row.amount,
                 note=details["note"],
                 key=details["key"],
+                seen=Decimal(details["received"]) if "received" in details else None,
                 confirmed=row,
             )
         case Deed.ASSIGN:
@@ -100,10 +103,16 @@ async def _do(session: AsyncSession, panel: Panel, row: Confirmation, actor: Act
 
 
 async def _waiting(session: AsyncSession, actor: Actor, confirmation_id: int) -> Confirmation:
-    found = await session.get(Confirmation, confirmation_id, with_for_update=True, populate_existing=True)
-    if found is None:
+    row = await session.get(Confirmation, confirmation_id)
+    if row is None:
         raise NotFoundError
-    actor.require(PERMISSIONS[Deed(found.deed)])
+    actor.require(PERMISSIONS[Deed(row.deed)])
+    # Deposit, money, and only then what waits for it: whoever decides on something holds the first two when they write it down.
+    if row.deposit_id is not None:
+        await locked_deposit(session, row.deposit_id)
+    if row.receipt_id is not None:
+        await session.get_one(Receipt, row.receipt_id, with_for_update=True, populate_existing=True)
+    found = await session.get_one(Confirmation, confirmation_id, with_for_update=True, populate_existing=True)
     if found.state != ConfirmationState.WAITING:
         raise AlreadyDecidedError
     return found

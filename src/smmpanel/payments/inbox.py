@@ -1,11 +1,14 @@
 """The jobs that work off what gateways told, and ask them what they have not told."""
 
+import asyncio
+from collections import Counter
+
 from sqlalchemy import select, text
 
 from smmpanel.kernel.jobs import Backoff, enqueue, job, wake
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.panel import Panel
-from smmpanel.payments.asking import ask_some
+from smmpanel.payments.asking import ask_some, methods_due
 from smmpanel.payments.models import EventOutcome, GatewayEvent
 from smmpanel.payments.settling import put_off, settle_event
 from smmpanel.payments.settling_many import settle_plain
@@ -14,6 +17,9 @@ SETTLE_ONCE, ASK_ONCE = "settle_payments", "ask_gateways"
 
 log = get_logger()
 AT_ONCE = 100
+LANES_MAX = 3
+"""Jobs of one process that ask about the same method at a time: one that hangs must not have all of them wait for it."""
+_lanes: Counter[tuple[int, int]] = Counter()
 _WAITING = (
     select(GatewayEvent)
     .where(GatewayEvent.outcome == EventOutcome.WAITING.value)
@@ -73,12 +79,30 @@ async def _settle_alone(panel: Panel, event_id: int) -> None:
 
 @job(queue="payments", retry=Backoff(tries=3, first_seconds=2))
 async def ask_gateways(panel: Panel) -> None:
-    """Ask about all deposits that are due, and settle the answers. Idempotent: each is claimed until its next time."""
-    while not panel.stopping.is_set():
-        there_may_be_more = await ask_some(panel)
-        await settle_waiting.function(panel)
-        if not there_may_be_more:
-            return
+    """Ask about all deposits that are due, and settle the answers. Idempotent: each is claimed until its next time.
+
+    Each method is asked by itself, so that nobody waits for a gateway that does not answer but its own customers.
+    """
+    due = await methods_due(panel)
+    async with asyncio.TaskGroup() as lanes:
+        for method_id in due:
+            lanes.create_task(_ask_one(panel, method_id))
+
+
+async def _ask_one(panel: Panel, method_id: int) -> None:
+    place = id(asyncio.get_running_loop()), method_id
+    if _lanes[place] >= LANES_MAX:
+        return  # what is due now is found again in a moment
+    _lanes[place] += 1
+    try:
+        there_may_be_more = True
+        while there_may_be_more and not panel.stopping.is_set():
+            there_may_be_more = await ask_some(panel, method_id)
+            await settle_waiting.function(panel)
+    finally:
+        _lanes[place] -= 1
+        if not _lanes[place]:
+            del _lanes[place]
 
 
 @job(queue="chores", cron="* * * * * */5")

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import any_, func, literal, or_, select
+from sqlalchemy import ColumnElement, and_, any_, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.money import plain
 from smmpanel.notifications.alerts import raise_alert
 from smmpanel.notifications.models import AlertLevel
+from smmpanel.payments.judging import CLOCKS_DIFFER
 from smmpanel.payments.methods import known_prefixes
 from smmpanel.payments.models import Deposit, Receipt, ReceiptState
 from smmpanel.payments.protocol import Notice
@@ -18,10 +19,11 @@ STAFF = "staff"
 """Source of money that a person has seen arrive."""
 
 
-async def deposits_named(session: AsyncSession, notice: Notice) -> list[int]:
+async def deposits_named(session: AsyncSession, gateway: str, notice: Notice) -> list[int]:
     """Return the deposits that a notice names, by our reference or by memo codes in its texts: usually one."""
     if notice.reference is not None:
-        wanted = select(Deposit.id).where(Deposit.reference == notice.reference)
+        # A gateway speaks of what it was asked for, and of nothing that another one was.
+        wanted = select(Deposit.id).where(Deposit.reference == notice.reference, Deposit.gateway == gateway)
         return list((await session.scalars(wanted)).all())
     codes = codes_in(notice.texts, await known_prefixes(session))
     if not codes:
@@ -86,23 +88,32 @@ def twin_in(receipts: Sequence[Receipt], notice: Notice) -> Receipt | None:
 
 
 async def seen_by_staff(session: AsyncSession, deposit_id: int, notice: Notice | Receipt) -> Receipt | None:
-    """Return what staff entered for a deposit, if it is this much, and confirmed by this very money or by none yet."""
+    """Return what staff entered for a deposit, if this very money confirmed it; or if none has, and it is this much and no later."""
     row = Receipt
     is_this = literal(notice.external_id) == any_(row.also)
+    may_be = [row.also == [], row.amount == notice.amount]
+    if notice.occurred_at is not None:
+        # What moved after somebody had seen theirs is another transfer.
+        may_be.append(row.arrived_at >= notice.occurred_at - CLOCKS_DIFFER)
     wanted = (
         select(row)
-        .where(
-            row.deposit_id == deposit_id,
-            row.source == STAFF,
-            row.state == ReceiptState.CREDITED.value,
-            row.amount == notice.amount,
-            or_(is_this, row.also == []),
-        )
+        .where(*_entered_for(deposit_id), or_(is_this, and_(*may_be)))
         .order_by(is_this.desc(), row.id)
         .limit(1)
         .with_for_update()
     )
     return await session.scalar(wanted.execution_options(populate_existing=True))
+
+
+async def waits_for_its_message(session: AsyncSession, deposit_id: int) -> bool:
+    """Whether staff entered money for a deposit that no message has confirmed: what comes now may be it, misread."""
+    wanted = select(Receipt.id).where(*_entered_for(deposit_id), Receipt.also == []).limit(1)
+    return await session.scalar(wanted) is not None
+
+
+def _entered_for(deposit_id: int) -> tuple[ColumnElement[bool], ...]:
+    row = Receipt
+    return row.deposit_id == deposit_id, row.source == STAFF, row.state == ReceiptState.CREDITED.value
 
 
 def confirm_by(receipt: Receipt, notice: Notice) -> None:

@@ -36,7 +36,7 @@ async def payment_of(session: AsyncSession, gateway: str, notice: Notice) -> Pay
         return await _locked(session, known.deposit_id, known.id)
     if known is not None:
         return Payment(receipt=known)
-    named = await deposits_named(session, notice)
+    named = await deposits_named(session, gateway, notice)
     if len(named) != 1:
         return Payment()
     deposit = await locked_deposit(session, named[0])

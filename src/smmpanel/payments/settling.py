@@ -4,12 +4,14 @@ A message is settled in the transaction that credits it, so a job that runs agai
 later and later, and then told to staff; nothing is dropped.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.live import tell
+from smmpanel.kernel.money import round_down
 from smmpanel.kernel.panel import Panel
 from smmpanel.notifications.alerts import raise_alert
 from smmpanel.notifications.models import AlertLevel
@@ -25,6 +27,7 @@ from smmpanel.payments.matching import (
     seen_by_staff,
     tell_of_difference,
     twin_in,
+    waits_for_its_message,
 )
 from smmpanel.payments.methods import gateway_for, method_by
 from smmpanel.payments.models import Deposit, EventOutcome, GatewayEvent, Receipt, ReceiptState
@@ -34,13 +37,19 @@ from smmpanel.payments.protocol import CanBeAsked, CanList, Gateway, GatewayStat
 from smmpanel.payments.question_times import may_be_asked
 from smmpanel.payments.rates import rate_to
 from smmpanel.payments.returned_payments import is_credited, payment_of
-from smmpanel.payments.returning import RETURNS, settle_return, take_what_went_back
+from smmpanel.payments.returning import EARLY, EXCEEDS, RETURNS, settle_return, take_what_went_back
 from smmpanel.payments.states import DepositState, advanced
 
 TRIES_MAX = 8
 FIRST_PAUSE = timedelta(seconds=5)
 TEXT_MAX = 500
+NOTHING = "a payment of nothing"
 FAILING = "payment_message_failing"
+UNCLEAR = "payment_message_unclear"
+TOLD_OTHERWISE = frozenset({EARLY, EXCEEDS})
+E = EventOutcome
+WEIGHTS: Mapping[EventOutcome, int] = {E.IGNORED: 0, E.DUPLICATE: 1, E.SETTLED: 2, E.HINT: 3, E.REVIEW: 4}
+"""Of a message that tells of several things, what there is most to do about is what became of it."""
 MOVES_ALONE = frozenset({GatewayStatus.PENDING, GatewayStatus.FAILED, GatewayStatus.EXPIRED})
 
 
@@ -65,8 +74,10 @@ async def settle_event(session: AsyncSession, panel: Panel, event: GatewayEvent)
     else:
         reading = adapter.read(Message(headers, event.body), event.verdict)
     outcome, note = EventOutcome.IGNORED, reading.note
-    for notice in reading.notices:
-        outcome, note = await _settle(session, panel, event, notice)
+    for place, notice in enumerate(reading.notices):
+        said = await _settle(session, panel, event, replace(notice, amount=round_down(notice.amount)))
+        if not place or WEIGHTS[said[0]] > WEIGHTS[outcome]:
+            outcome, note = said
     event.outcome, event.note, event.processed_at = outcome.value, note, panel.clock()
 
 
@@ -83,43 +94,74 @@ async def _settle(session: AsyncSession, panel: Panel, event: GatewayEvent, noti
     if notice.undoes and await is_credited(session, event.gateway, notice):
         # Said to be paid, credited, and denied after all: some banks do that to a settled payment.
         notice = replace(notice, status=GatewayStatus.REVERSED, return_id=f"{notice.external_id}:{notice.status.value}")
-    if notice.status != GatewayStatus.PAID:
-        settle = _returned if notice.status in RETURNS else _moved
-        return await settle(session, panel, event, notice)
+    if notice.status == GatewayStatus.PAID:
+        return await _paid(session, panel, event, notice) if notice.amount > 0 else (EventOutcome.IGNORED, NOTHING)
+    settle = _returned if notice.status in RETURNS else _moved
+    outcome, note = await settle(session, panel, event, notice)
+    if outcome is EventOutcome.REVIEW and notice.status not in MOVES_ALONE and note not in TOLD_OTHERWISE:
+        # There is no money in review that would show it.
+        subject = f"event:{event.id}" if event.deposit_id is None else f"deposit:{event.deposit_id}"
+        await raise_alert(session, UNCLEAR, subject, AlertLevel.WARNING, gateway=event.gateway, key=event.event_key)
+    return outcome, note
+
+
+async def _paid(session: AsyncSession, panel: Panel, event: GatewayEvent, notice: Notice) -> tuple[EventOutcome, str]:
     known = await known_receipt(session, event.gateway, notice)
     if known is not None:
         return await _told_again(session, event, notice, known)
-    named = await deposits_named(session, notice)
+    named = await deposits_named(session, event.gateway, notice)
     deposit = await locked_deposit(session, named[0]) if len(named) == 1 else None
     similar = await alike(session, notice)
     twin = twin_in(similar, notice)
     if twin is None and deposit is not None:
         twin = await seen_by_staff(session, deposit.id, notice)
     if twin is not None:
-        confirm_by(twin, notice)
-        event.deposit_id = event.deposit_id or twin.deposit_id
-        if event.source == POLL:
-            twin.listed_at = twin.listed_at or panel.clock()
-        return EventOutcome.DUPLICATE, f"receipt {twin.id}"
+        return await _told_by_another(session, panel, event, notice, twin)
     if notice.unproved and deposit is not None and await _is_asked(session, panel, deposit, event):
         return EventOutcome.HINT, notice.status.value
     receipt = receipt_of(event, notice, panel.clock())
     session.add(receipt)
-    receipt.reason, is_sure = "", True
-    if not named or deposit is None:
+    if deposit is None:
         receipt.reason, is_sure = "ambiguous" if named else "unmatched", False
     else:
         event.deposit_id = receipt.deposit_id = deposit.id
-        policy = Policy.of((await method_by(session, deposit.method_id)).policy)
-        accounts = gateway_for(panel, await method_by(session, event.method_id)).accounts
-        receipt.reason, is_sure = judged(deposit, notice, policy, accounts, now=event.received_at)
-        if any(one.source == notice.source for one in similar) or await other_amount(session, event.gateway, notice):
-            receipt.reason, is_sure = "same_reference", False
+        receipt.reason, is_sure = await _judged(session, panel, event, notice, deposit, similar)
     if deposit is None or not is_sure:
         await session.flush()
         return EventOutcome.REVIEW, receipt.reason
     await _credit(session, deposit, receipt, event)
     return EventOutcome.SETTLED, receipt.reason
+
+
+async def _judged(  # noqa: PLR0917 - who says what of which deposit, and what looks like it
+    session: AsyncSession,
+    panel: Panel,
+    event: GatewayEvent,
+    notice: Notice,
+    deposit: Deposit,
+    similar: Sequence[Receipt],
+) -> tuple[str, bool]:
+    policy = Policy.of((await method_by(session, deposit.method_id)).policy)
+    accounts = gateway_for(panel, await method_by(session, event.method_id)).accounts
+    reason, is_sure = judged(deposit, notice, policy, accounts, now=event.received_at)
+    if any(one.source == notice.source for one in similar) or await other_amount(session, event.gateway, notice):
+        return "same_reference", False
+    if is_sure and await waits_for_its_message(session, deposit.id):
+        return "staff_entered", False
+    return reason, is_sure
+
+
+async def _told_by_another(
+    session: AsyncSession, panel: Panel, event: GatewayEvent, notice: Notice, twin: Receipt
+) -> tuple[EventOutcome, str]:
+    """Take money that another side has told of, or staff."""
+    if twin.amount != notice.amount:
+        return await _told_again(session, event, notice, twin)
+    confirm_by(twin, notice)
+    event.deposit_id = event.deposit_id or twin.deposit_id
+    if event.source == POLL:
+        twin.listed_at = twin.listed_at or panel.clock()
+    return EventOutcome.DUPLICATE, f"receipt {twin.id}"
 
 
 async def _told_again(
@@ -167,7 +209,7 @@ async def _returned(
 
 async def _moved(session: AsyncSession, panel: Panel, event: GatewayEvent, notice: Notice) -> tuple[EventOutcome, str]:
     """Take a word about a payment that brings no money: it moves the deposit forward, never back."""
-    named = await deposits_named(session, notice)
+    named = await deposits_named(session, event.gateway, notice)
     if len(named) != 1:
         return EventOutcome.REVIEW, "unmatched"
     deposit = await locked_deposit(session, named[0])

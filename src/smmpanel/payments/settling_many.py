@@ -12,6 +12,7 @@ from sqlalchemy import null, select, text, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.kernel.arrays import any_of, any_of_ids
+from smmpanel.kernel.money import round_down
 from smmpanel.kernel.panel import Panel
 from smmpanel.payments.asking import POLL
 from smmpanel.payments.crediting import Credit, credit_receipts
@@ -106,7 +107,8 @@ def _money_in(till: _Till, event: GatewayEvent) -> Notice | None:
     if len(reading.notices) != 1:
         return None
     notice = reading.notices[0]
-    return notice if notice.status == GatewayStatus.PAID and not notice.unproved else None
+    is_money = notice.status == GatewayStatus.PAID and 0 < notice.amount == round_down(notice.amount)
+    return notice if is_money and not notice.unproved else None
 
 
 async def _naming_one(session: AsyncSession, till: _Till, events: Iterable[GatewayEvent]) -> list[_Told]:
@@ -118,13 +120,18 @@ async def _naming_one(session: AsyncSession, till: _Till, events: Iterable[Gatew
     flat = [name for some in names for name in some]
     row = Deposit
     # One look for each index. A reference is longer than a code, so neither is mistaken for the other.
-    looks = [select(row.id, name).where(name == any_of(flat)) for name in (row.reference, row.memo_code)]
-    ids = {name: deposit_id for deposit_id, name in await session.execute(union(*looks))} if flat else {}
+    looks = [select(row.id, row.gateway, name).where(name == any_of(flat)) for name in (row.reference, row.memo_code)]
+    found = await session.execute(union(*looks)) if flat else ()
+    ids = {name: (deposit_id, gateway) for deposit_id, gateway, name in found}
     told = []
     for (event, notice), some in zip(money, names, strict=True):
         named = {ids[name] for name in some if name in ids}
-        if len(named) == 1:
-            told.append(_Told(event, notice, named.pop()))
+        if len(named) != 1:
+            continue
+        deposit_id, gateway = named.pop()
+        # What another gateway was asked for is odd.
+        if notice.reference is None or gateway == event.gateway:
+            told.append(_Told(event, notice, deposit_id))
     return told
 
 

@@ -49,6 +49,7 @@ REASON_WORDS: Mapping[str, str] = {
     "overpaid": marked("More than asked for"),
     "other_amount": marked("Another amount than before"),
     "same_reference": marked("The bank's reference came twice"),
+    "staff_entered": marked("Staff entered other money by hand before"),
     "returned_early": marked("It went back before it was credited here"),
     "returned_too_much": marked("More went back than had arrived"),
     "returned_unclear": marked("What went back in all does not fit"),

@@ -1,0 +1,211 @@
+"""Attempts to have money credited twice, lose it, or hold everybody up, that once succeeded."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import ClassVar
+
+import pytest
+from sqlalchemy import update
+
+from payments.conftest import NOW, Till
+from payments.counters import Desk, S, desk_of
+from payments.telling_gateway import TellingGateway, told
+from payments.test_returning import alerts, set_usd
+from payments.test_two_persons import approve, limit, person, second
+from smmpanel.accounts.access import Actor
+from smmpanel.payments.asking import AT_ONCE
+from smmpanel.payments.deciding import DepositChangedError, approve_deposit, assign_to_deposit
+from smmpanel.payments.inbox import LANES_MAX, ask_gateways
+from smmpanel.payments.models import Deposit, Receipt
+from smmpanel.payments.opening import locked_deposit
+from smmpanel.payments.protocol import Asked
+from smmpanel.payments.return_models import Confirmation
+from smmpanel.payments.second_looks import AwaitsSecondError
+
+
+async def entered(desk: Desk, amount: int) -> None:
+    """Have staff say that so much has arrived."""
+    async with desk.till.panel.db.transaction() as session:
+        now = desk.till.panel.clock()
+        await approve_deposit(session, desk.deposit.id, actor=Actor.cli(), now=now, amount=Decimal(amount))
+
+
+async def assigned(desk: Desk, receipt: Receipt, actor: Actor) -> Deposit | Confirmation:
+    """Have somebody say that money is the deposit's."""
+    async with desk.till.panel.db.transaction() as session:
+        now = desk.till.panel.clock()
+        return await assign_to_deposit(session, receipt.id, desk.deposit.id, actor=actor, now=now)
+
+
+async def test_confirming_and_deciding_at_once_end_without_a_deadlock(till: Till) -> None:
+    await limit(till)
+    desk, first, other, third = await desk_of(till), await person(till), await person(till), await person(till)
+    row = await approve(desk, first)
+    assert isinstance(row, Confirmation)
+    with pytest.raises(AwaitsSecondError):
+        async with till.panel.db.transaction() as session:
+            await locked_deposit(session, desk.deposit.id)
+            confirming = asyncio.create_task(second(till, row, other))
+            await asyncio.sleep(0.2)
+            await approve_deposit(session, desk.deposit.id, actor=third, now=till.panel.clock())
+    await confirming
+    assert await till.balance() == 100_000
+
+
+async def test_two_who_enter_the_same_money_at_once_enter_it_once(till: Till) -> None:
+    desk, looked = await desk_of(till), Decimal(0)
+    for key, is_news in (("one", True), ("two", False)):
+        async with till.panel.db.transaction() as session:
+            deed = approve_deposit(
+                session,
+                desk.deposit.id,
+                actor=Actor.cli(),
+                now=till.panel.clock(),
+                amount=Decimal(40_000),
+                key=key,
+                seen=looked,
+            )
+            if is_news:
+                await deed
+                continue
+            with pytest.raises(DepositChangedError):
+                await deed
+    assert await till.balance() == 40_000
+
+
+async def test_what_waits_for_a_second_person_is_not_done_when_money_has_arrived_meanwhile(till: Till) -> None:
+    desk, first, other = await desk_of(till), await person(till), await person(till)
+    await limit(till)
+    row = await approve(desk, first)
+    assert isinstance(row, Confirmation)
+    await limit(till, None)
+    await entered(desk, 40_000)
+    with pytest.raises(DepositChangedError):
+        await second(till, row, other)
+    assert await till.balance() == 40_000
+
+
+async def test_money_that_moved_after_staff_had_entered_theirs_is_neither_lost_nor_believed(till: Till) -> None:
+    desk = await desk_of(till)
+    await entered(desk, 50_000)
+    later = NOW + timedelta(minutes=30)
+    assert await desk.told(S.PAID, 50_000, occurred_at=later.isoformat(), external_id="new") == "review"
+    assert await desk.told(S.PAID, 60_000, external_id="misread") == "review"
+    assert await till.balance() == 50_000
+    assert [one.reason for one in await till.receipts()] == ["", "staff_entered", "staff_entered"]
+    await assigned(desk, (await till.receipts())[1], Actor.cli())
+    assert await till.balance() == 100_000
+
+
+async def test_money_that_confirmed_what_staff_entered_is_not_credited_with_another_amount(till: Till) -> None:
+    desk = await desk_of(till)
+    await entered(desk, 100_000)
+    assert await desk.told(S.PAID, 100_000) == "duplicate"
+    assert await desk.told(S.PAID, 90_000) == "review"
+    assert await till.balance() == 100_000
+    assert await alerts(till) == ["payment_amount_differs"]
+
+
+@pytest.mark.parametrize("amount", ["0", "-5", "0.0000001"])
+async def test_a_payment_of_nothing_is_settled_and_brings_nothing(till: Till, amount: str) -> None:
+    desk = await desk_of(till)
+    assert await desk.told(S.PAID, amount) == "ignored"
+    assert (await till.receipts(), await till.balance()) == ([], 0)
+
+
+async def test_more_decimals_than_can_be_kept_are_cut_off(till: Till) -> None:
+    desk = await desk_of(till)
+    assert await desk.told(S.PAID, "100000.0000009") == "settled"
+    assert await till.balance() == 100_000
+
+
+async def test_a_gateway_credits_nothing_that_another_one_was_asked_for(till: Till) -> None:
+    desk, other = await desk_of(till), await till.open(gateway="sepay")
+    for status in (S.FAILED, S.PAID):
+        assert await desk.told(status, 100_000, reference=other.reference) == "review"
+    assert (await till.deposit(other.id)).state == "pending"
+    assert [one.reason for one in await till.receipts()] == ["unmatched"]
+
+
+async def test_words_that_somebody_has_to_look_at_are_told(till: Till) -> None:
+    desk = await desk_of(till)
+    assert await desk.told(S.REVIEW, 100_000) == "review"
+    assert await alerts(till) == ["payment_message_unclear"]
+
+
+async def test_a_message_of_several_things_is_what_there_is_most_to_do_about(till: Till) -> None:
+    desk = await desk_of(till)
+    notices = [desk.notice(S.PAID, 100_000, currency="USD"), desk.notice(S.PENDING, 0)]
+    TellingGateway.counter.answer = told("answer", *notices)
+    async with till.panel.db.transaction() as session:
+        await session.execute(update(Deposit).values(ask_at=NOW))
+    await ask_gateways.function(till.panel)
+    assert [(one.outcome, one.note) for one in await till.events()] == [("review", "wrong_currency")]
+
+
+async def test_assigned_money_counts_at_the_rate_that_it_is_credited_at(till: Till) -> None:
+    await limit(till, "3000000")
+    async with till.panel.db.transaction() as session:
+        await set_usd(session, till, 20_000)
+    desk = await desk_of(till, 100, currency="USD", minimum=Decimal(1))
+    async with till.panel.db.transaction() as session:
+        await set_usd(session, till, 40_000)
+    late = till.at(days=30)
+    desk = Desk(late, desk.deposit, desk.gateway)
+    assert await desk.told(S.PAID, 100) == "review"
+    assert isinstance(await assigned(desk, (await till.receipts())[0], await person(till)), Confirmation)
+
+
+class HangingGateway(TellingGateway):
+    """One that does not answer before a test is done."""
+
+    slug: ClassVar[str] = "hanging"
+    asked: ClassVar[int] = 0
+    done: ClassVar[asyncio.Event]
+
+    async def ask(self, payment: Asked) -> bytes:  # noqa: ARG002
+        """Wait."""
+        HangingGateway.asked += 1
+        await self.done.wait()
+        return told("nothing")
+
+
+@pytest.fixture
+async def hanging(till: Till) -> AsyncIterator[type[HangingGateway]]:
+    """A gateway that hangs, set up."""
+    till.panel.payment_gateways.put(HangingGateway.slug, HangingGateway)
+    HangingGateway.asked, HangingGateway.done = 0, asyncio.Event()
+    await till.add(HangingGateway.slug)
+    yield HangingGateway
+    HangingGateway.done.set()
+
+
+async def test_a_gateway_that_hangs_holds_up_nobody_elses_customers(till: Till, hanging: type[HangingGateway]) -> None:
+    for _ in range(3):
+        await till.open(gateway=hanging.slug)
+    desk = await desk_of(till)
+    TellingGateway.counter.answer = told("answer", desk.notice(S.PAID, 100_000))
+    async with till.panel.db.transaction() as session:
+        await session.execute(update(Deposit).values(ask_at=NOW))
+
+    async def ask() -> None:
+        await ask_gateways.function(till.panel)
+
+    jobs = [asyncio.create_task(ask())]
+    async with asyncio.timeout(10):
+        while await till.balance() == 0:  # noqa: ASYNC110 - it is another transaction that is waited for
+            await asyncio.sleep(0.01)
+    assert not jobs[0].done()
+    assert hanging.asked == 3
+    # However often it is asked for: only so many jobs wait for it.
+    for _ in range(LANES_MAX + 2):
+        async with till.panel.db.transaction() as session:
+            await session.execute(update(Deposit).where(Deposit.gateway == hanging.slug).values(ask_at=NOW))
+        jobs.append(asyncio.create_task(ask()))
+        await asyncio.sleep(0.05)
+    assert sum(not job.done() for job in jobs) == LANES_MAX
+    assert hanging.asked == 3 * LANES_MAX < AT_ONCE
+    hanging.done.set()
+    await asyncio.gather(*jobs)
