@@ -10,7 +10,6 @@ from hashlib import sha256
 from typing import Any, ClassVar
 
 from smmpanel.kernel.errors import InvalidInputError
-from smmpanel.kernel.http import Outgoing
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.money import json_number, plain
@@ -35,8 +34,8 @@ from smmpanel.payments.gateways.binance_pay_signing import (
     signed_bytes,
 )
 from smmpanel.payments.gateways.calling import SAID_MAX, call
+from smmpanel.payments.gateways.hosted import Hosted
 from smmpanel.payments.protocol import (
-    Account,
     Asked,
     GatewayFailedError,
     GatewayUnknownError,
@@ -76,15 +75,12 @@ _GOODS = {
 log = get_logger()
 
 
-class BinancePay:
+class BinancePay(Hosted):
     """One merchant account at Binance Pay."""
 
     slug: ClassVar[str] = "binance_pay"
     title: ClassVar[str] = "Binance Pay"
     currencies: ClassVar[frozenset[str]] = frozenset({"USDT", "USDC"})
-    uses_memo: ClassVar[bool] = False
-    approved_by_staff: ClassVar[bool] = False
-    expires_minutes: ClassVar[int] = 60
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting(
             "api_key", marked("API key"), hint=marked("The public half: Binance calls it the certificate's number.")
@@ -98,12 +94,7 @@ class BinancePay:
             default=ADDRESS,
         ),
     )
-    kept_headers: ClassVar[tuple[str, ...]] = ()
     reply: ClassVar[Reply] = Reply({"returnCode": "SUCCESS", "returnMessage": None})
-
-    def __init__(self, account: Account, http: Outgoing) -> None:
-        self._account = account
-        self._http = http
 
     def check(self) -> None:
         """Raise `InvalidInputError` unless requests can be signed."""
@@ -112,11 +103,6 @@ class BinancePay:
             raise InvalidInputError(field="api_key", reason=WRONG_KEY)
         if not self._secrets:
             raise InvalidInputError(field="secret", reason=marked("is needed"))
-
-    @property
-    def accounts(self) -> frozenset[str]:
-        """Whatever Binance says is right."""
-        return frozenset()
 
     @property
     def can_be_asked(self) -> bool:

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from smmpanel.kernel.errors import InvalidInputError
-from smmpanel.kernel.http import Outgoing
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.logging import get_logger
 from smmpanel.kernel.money import plain
@@ -26,8 +25,8 @@ from smmpanel.payments.gateways.cryptomus_messages import (
     without_sign,
     word_of,
 )
+from smmpanel.payments.gateways.hosted import Hosted
 from smmpanel.payments.protocol import (
-    Account,
     Asked,
     GatewayFailedError,
     GatewayUnknownError,
@@ -74,23 +73,15 @@ def _settings(address: str) -> tuple[Setting, ...]:
     )
 
 
-class Cryptomus:
+class Cryptomus(Hosted):
     """One merchant at Cryptomus."""
 
     slug: ClassVar[str] = "cryptomus"
     title: ClassVar[str] = "Cryptomus"
     address: ClassVar[str] = "https://api.cryptomus.com"
     currencies: ClassVar[frozenset[str]] = frozenset()
-    uses_memo: ClassVar[bool] = False
-    approved_by_staff: ClassVar[bool] = False
-    expires_minutes: ClassVar[int] = 60
     settings: ClassVar[tuple[Setting, ...]] = _settings(address)
-    kept_headers: ClassVar[tuple[str, ...]] = ()
     reply: ClassVar[Reply] = Reply({"success": True})
-
-    def __init__(self, account: Account, http: Outgoing) -> None:
-        self._account = account
-        self._http = http
 
     def check(self) -> None:
         """Raise `InvalidInputError` unless requests can be signed."""
@@ -101,11 +92,6 @@ class Cryptomus:
             raise InvalidInputError(field="secret", reason=marked("is needed"))
         if self._account.option("refunds", BY_HAND) not in REFUNDS:
             raise InvalidInputError(field="refunds", reason=marked("must be one of the ways in the list"))
-
-    @property
-    def accounts(self) -> frozenset[str]:
-        """Whatever the gateway says is right."""
-        return frozenset()
 
     @property
     def can_be_asked(self) -> bool:

@@ -11,7 +11,6 @@ from typing import ClassVar
 from urllib.parse import urlencode
 
 from smmpanel.kernel.errors import InvalidInputError
-from smmpanel.kernel.http import Outgoing
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import plain
 from smmpanel.payments.gateways.addresses import address_in, check_address
@@ -27,8 +26,8 @@ from smmpanel.payments.gateways.esewa_messages import (
     signed_names,
     signed_text,
 )
+from smmpanel.payments.gateways.hosted import Hosted
 from smmpanel.payments.protocol import (
-    Account,
     Asked,
     GatewayFailedError,
     Intent,
@@ -50,14 +49,12 @@ WRONG_PRODUCT = marked("must be the code that eSewa gave you: letters, digits an
 _SHA256 = "sha256"
 
 
-class Esewa:
+class Esewa(Hosted):
     """One merchant at eSewa."""
 
     slug: ClassVar[str] = "esewa"
     title: ClassVar[str] = marked("eSewa (Nepal)")
     currencies: ClassVar[frozenset[str]] = frozenset({CURRENCY})
-    uses_memo: ClassVar[bool] = False
-    approved_by_staff: ClassVar[bool] = False
     expires_minutes: ClassVar[int] = 15
     return_field: ClassVar[str] = "data"
     settings: ClassVar[tuple[Setting, ...]] = (
@@ -78,12 +75,7 @@ class Esewa:
             default=ADDRESS,
         ),
     )
-    kept_headers: ClassVar[tuple[str, ...]] = ()
     reply: ClassVar[Reply] = Reply({"success": True})
-
-    def __init__(self, account: Account, http: Outgoing) -> None:
-        self._account = account
-        self._http = http
 
     def check(self) -> None:
         """Raise `InvalidInputError` unless forms can be signed, and eSewa be asked."""
@@ -93,11 +85,6 @@ class Esewa:
             raise InvalidInputError(field="product_code", reason=WRONG_PRODUCT)
         if not self._secrets:
             raise InvalidInputError(field="secret", reason=marked("is needed"))
-
-    @property
-    def accounts(self) -> frozenset[str]:
-        """Whatever eSewa says is right."""
-        return frozenset()
 
     @property
     def can_be_asked(self) -> bool:

@@ -9,11 +9,10 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from smmpanel.kernel.errors import InvalidInputError
-from smmpanel.kernel.http import Outgoing
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import plain
-from smmpanel.payments.gateways.addresses import address_in, check_address, link_in
-from smmpanel.payments.gateways.calling import call, call_json, refused
+from smmpanel.payments.gateways.addresses import check_address, link_in
+from smmpanel.payments.gateways.calling import call_json, refused
 from smmpanel.payments.gateways.flutterwave_messages import (
     SUCCESS,
     is_settled,
@@ -21,11 +20,10 @@ from smmpanel.payments.gateways.flutterwave_messages import (
     read_message,
     refund_status,
 )
+from smmpanel.payments.gateways.hosted import WithBearerKey, another_address
 from smmpanel.payments.gateways.parts import email_of, object_in
 from smmpanel.payments.protocol import (
-    Account,
     Asked,
-    GatewayFailedError,
     GatewayStatus,
     GatewayUnknownError,
     Intent,
@@ -38,7 +36,7 @@ from smmpanel.payments.protocol import (
     Started,
     UnreadableMessageError,
 )
-from smmpanel.payments.signing import hmac_text, is_one_of, number_in, read_json, text_in
+from smmpanel.payments.signing import hmac_text, is_one_of, number_in, text_in
 
 API_URL = "https://api.flutterwave.com"
 HASH, SIGNATURE = "verif-hash", "flutterwave-signature"
@@ -50,7 +48,7 @@ WRONG_PROOF = marked("must be one of the ways in the list")
 HASH_NEEDED = marked("is needed, or no message proves anything")
 
 
-class Flutterwave:
+class Flutterwave(WithBearerKey):
     """One account at Flutterwave, live or in test mode."""
 
     slug: ClassVar[str] = "flutterwave"
@@ -58,9 +56,8 @@ class Flutterwave:
     currencies: ClassVar[frozenset[str]] = frozenset(
         {"NGN", "GHS", "KES", "ZAR", "UGX", "TZS", "RWF", "XAF", "XOF", "ZMW", "USD", "EUR", "GBP"}
     )
-    uses_memo: ClassVar[bool] = False
-    approved_by_staff: ClassVar[bool] = False
-    expires_minutes: ClassVar[int] = 60
+    api_url: ClassVar[str] = API_URL
+    tells_nothing_with: ClassVar[frozenset[int]] = frozenset({400, 404})
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting(
             "secret_key",
@@ -85,19 +82,9 @@ class Flutterwave:
             "secret",
             hint=marked("As it is set in Flutterwave's dashboard, under webhooks."),
         ),
-        Setting(
-            "base_url",
-            marked("Another address of the gateway"),
-            required=False,
-            hint=marked("Empty: Flutterwave's own, for real and for test keys."),
-        ),
+        another_address(marked("Empty: Flutterwave's own, for real and for test keys.")),
     )
-    kept_headers: ClassVar[tuple[str, ...]] = ()
     reply: ClassVar[Reply] = Reply({"status": "success"})
-
-    def __init__(self, account: Account, http: Outgoing) -> None:
-        self._account = account
-        self._http = http
 
     def check(self) -> None:
         """Raise `InvalidInputError` unless pages can be made and messages proved."""
@@ -109,28 +96,18 @@ class Flutterwave:
             raise InvalidInputError(field="secret_hash", reason=HASH_NEEDED)
         check_address(self._account, "base_url")
 
-    @property
-    def accounts(self) -> frozenset[str]:
-        """None: Flutterwave says to whom it was paid."""
-        return frozenset()
-
-    @property
-    def can_be_asked(self) -> bool:
-        """With its key."""
-        return bool(self._key)
-
     async def start(self, intent: Intent) -> Started:
         """Have a page made. The same reference may be asked for again."""
         url = f"{self._address}/v3/payments"
         said = await call_json(
-            self._http, "POST", url, secrets=self._secrets, json=self._page(intent), headers=self._headers
+            self._http, "POST", url, secrets=self._all_secrets, json=self._page(intent), headers=self._headers
         )
         try:
             if said.get("status") == SUCCESS:
                 return Started({"kind": "redirect", "redirect_url": link_in(object_in(said.get("data")).get("link"))})
         except UnreadableMessageError:
             pass
-        raise refused(url, "no link to a page", self._secrets)
+        raise refused(url, "no link to a page", self._all_secrets)
 
     def verify(self, message: Message, _now: datetime) -> str | None:
         """Say whether the configured proof holds; the other one counts for nothing."""
@@ -152,7 +129,7 @@ class Flutterwave:
             if not is_settled(said):
                 return b'{"verified":%b}' % said
         except UnreadableMessageError:
-            raise refused(self._address, said, self._secrets) from None
+            raise refused(self._address, said, self._all_secrets) from None
         days = {"from": f"{payment.begun_at:%Y-%m-%d}", "to": f"{payment.now + timedelta(days=1):%Y-%m-%d}"}
         others = await self._asked("/v3/transactions", query | days)
         refunds = await self._asked("/v3/refunds", days)
@@ -167,10 +144,10 @@ class Flutterwave:
         url = f"{self._address}/v3/transactions/{quote(wanted.external_id, safe='')}/refund"
         body = {"amount": plain(wanted.amount), "comments": f"{wanted.reason or 'Top-up given back'} ({wanted.key})"}
         said = await call_json(
-            self._http, "POST", url, secrets=self._secrets, acts=True, json=body, headers=self._headers
+            self._http, "POST", url, secrets=self._all_secrets, acts=True, json=body, headers=self._headers
         )
         if said.get("status") != SUCCESS:
-            raise refused(url, text_in(said.get("message")), self._secrets)
+            raise refused(url, text_in(said.get("message")), self._all_secrets)
         try:
             data = object_in(said.get("data"))
             number, status = number_in(data.get("id")), refund_status(text_in(data.get("status")))
@@ -193,22 +170,6 @@ class Flutterwave:
             "session_duration": min(max(minutes, 1), SESSION_MINUTES_MAX),
         }
 
-    async def _asked(self, path: str, query: dict[str, str]) -> bytes:
-        url = f"{self._address}{path}"
-        # That there is none is told with either status.
-        answer = await call(
-            self._http, "GET", url, secrets=self._secrets, also=(400, 404), params=query, headers=self._headers
-        )
-        try:
-            read_json(answer.body)
-        except UnreadableMessageError:
-            raise refused(url, answer.body, self._secrets) from None
-        return answer.body
-
-    @property
-    def _key(self) -> str:
-        return next(iter(self._account.secrets_named("secret_key")), "")
-
     @property
     def _hashes(self) -> tuple[str, ...]:
         return self._account.secrets_named("secret_hash")
@@ -216,17 +177,3 @@ class Flutterwave:
     @property
     def _proof(self) -> str:
         return self._account.option("proof", HASH)
-
-    @property
-    def _secrets(self) -> tuple[str, ...]:
-        return (*self._account.secrets_named("secret_key"), *self._hashes)
-
-    @property
-    def _headers(self) -> dict[str, str]:
-        if not self._key:
-            raise GatewayFailedError
-        return {"authorization": f"Bearer {self._key}"}
-
-    @property
-    def _address(self) -> str:
-        return address_in(self._account, "base_url", API_URL)

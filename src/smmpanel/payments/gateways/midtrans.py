@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from smmpanel.kernel.errors import InvalidInputError
-from smmpanel.kernel.http import Outgoing
 from smmpanel.kernel.i18n import marked
 from smmpanel.payments.gateways.addresses import address_in, check_address, link_in
 from smmpanel.payments.gateways.calling import call, call_json
+from smmpanel.payments.gateways.hosted import Hosted
 from smmpanel.payments.gateways.midtrans_messages import (
     CURRENCY,
     JAKARTA,
@@ -26,7 +26,6 @@ from smmpanel.payments.gateways.midtrans_messages import (
 )
 from smmpanel.payments.minor_units import to_minor
 from smmpanel.payments.protocol import (
-    Account,
     Asked,
     GatewayFailedError,
     GatewayUnknownError,
@@ -59,14 +58,12 @@ KEY_NEEDED = marked("is needed")
 WRONG_WAYS = marked("must be one word in each line, such as bca_va")
 
 
-class Midtrans:
+class Midtrans(Hosted):
     """One merchant account at Midtrans, in production or in its sandbox."""
 
     slug: ClassVar[str] = "midtrans"
     title: ClassVar[str] = marked("Midtrans Snap (Indonesia)")
     currencies: ClassVar[frozenset[str]] = frozenset({CURRENCY})
-    uses_memo: ClassVar[bool] = False
-    approved_by_staff: ClassVar[bool] = False
     expires_minutes: ClassVar[int] = 24 * 60
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting(
@@ -100,12 +97,7 @@ class Midtrans:
             ),
         ),
     )
-    kept_headers: ClassVar[tuple[str, ...]] = ()
     reply: ClassVar[Reply] = Reply({"status": "ok"})
-
-    def __init__(self, account: Account, http: Outgoing) -> None:
-        self._account = account
-        self._http = http
 
     def check(self) -> None:
         """Raise `InvalidInputError` unless pages can be made and notifications proved, all in one environment."""
@@ -122,11 +114,6 @@ class Midtrans:
         check_address(self._account, "base_url")
 
     @property
-    def accounts(self) -> frozenset[str]:
-        """None: Midtrans says to whom it was paid."""
-        return frozenset()
-
-    @property
     def can_be_asked(self) -> bool:
         """With its key."""
         return bool(self._key)
@@ -136,7 +123,7 @@ class Midtrans:
         body = self._page(intent)
         headers = self._headers | ({"x-override-notification": intent.notify_url} if intent.notify_url else {})
         url = f"{self._address(0)}/snap/v1/transactions"
-        made = await call_json(self._http, "POST", url, secrets=self._secrets, json=body, headers=headers)
+        made = await call_json(self._http, "POST", url, secrets=self._all_secrets, json=body, headers=headers)
         token = made.get("token")
         return Started(
             {"kind": "redirect", "redirect_url": link_in(made.get("redirect_url"))},
@@ -155,7 +142,7 @@ class Midtrans:
     async def ask(self, payment: Asked) -> bytes:
         """Return Midtrans' answer about a payment; that it knows none yet is one too."""
         url = f"{self._address(1)}/v2/{quote(payment.reference, safe='')}/status"
-        answer = await call(self._http, "GET", url, secrets=self._secrets, also=(404, 407), headers=self._headers)
+        answer = await call(self._http, "GET", url, secrets=self._all_secrets, also=(404, 407), headers=self._headers)
         try:
             said = read_json(answer.body)
             knows_none = text_in(said.get("status_code")) == NOT_FOUND
@@ -179,7 +166,9 @@ class Midtrans:
             "reason": wanted.reason or "Top-up given back",
         }
         headers = self._headers | ({"idempotency-key": wanted.key} if len(wanted.key) <= REPEAT_KEY_MAX else {})
-        said = await call_json(self._http, "POST", url, secrets=self._secrets, acts=True, json=body, headers=headers)
+        said = await call_json(
+            self._http, "POST", url, secrets=self._all_secrets, acts=True, json=body, headers=headers
+        )
         code = said.get("status_code")
         note = text_in(said.get("status_message"))
         if code == "200":
@@ -225,7 +214,7 @@ class Midtrans:
         return next(iter(self._account.secrets_named("server_key")), "")
 
     @property
-    def _secrets(self) -> tuple[str, ...]:
+    def _all_secrets(self) -> tuple[str, ...]:
         return (*self._account.secrets_named("server_key"), *self._account.secrets_named(PROOF), self._basic)
 
     @property

@@ -10,17 +10,15 @@ from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 from smmpanel.kernel.errors import InvalidInputError
-from smmpanel.kernel.http import Outgoing
 from smmpanel.kernel.i18n import marked
-from smmpanel.payments.gateways.addresses import address_in, check_address, link_in
+from smmpanel.payments.gateways.addresses import check_address, link_in
 from smmpanel.payments.gateways.calling import call, call_json, refused
+from smmpanel.payments.gateways.hosted import SECRET_KEY, WithBearerKey, another_address
 from smmpanel.payments.gateways.parts import email_of, object_in
 from smmpanel.payments.gateways.paystack_messages import PLACES, paid_number, read_answer, read_message
 from smmpanel.payments.minor_units import to_minor
 from smmpanel.payments.protocol import (
-    Account,
     Asked,
-    GatewayFailedError,
     GatewayUnknownError,
     Intent,
     Message,
@@ -45,15 +43,14 @@ WRONG_KEY = marked("must be a secret key, which begins with sk_live_ or sk_test_
 _REFUND_STATES: Mapping[str, Literal["done", "failed"]] = {"processed": "done", "failed": "failed"}
 
 
-class Paystack:
+class Paystack(WithBearerKey):
     """One account at Paystack, live or in test mode."""
 
     slug: ClassVar[str] = "paystack"
     title: ClassVar[str] = marked("Paystack (cards and banks in Africa)")
     currencies: ClassVar[frozenset[str]] = frozenset({"NGN", "GHS", "ZAR", "KES", "USD"})
-    uses_memo: ClassVar[bool] = False
-    approved_by_staff: ClassVar[bool] = False
-    expires_minutes: ClassVar[int] = 60
+    api_url: ClassVar[str] = API_URL
+    tells_nothing_with: ClassVar[frozenset[int]] = frozenset({400, 404})
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting(
             "secret_key",
@@ -64,35 +61,15 @@ class Paystack:
             ),
             test_begins=("sk_test_",),
         ),
-        Setting(
-            "base_url",
-            marked("Another address of the gateway"),
-            required=False,
-            hint=marked("Empty: Paystack's own, for real and for test keys."),
-        ),
+        another_address(marked("Empty: Paystack's own, for real and for test keys.")),
     )
-    kept_headers: ClassVar[tuple[str, ...]] = ()
     reply: ClassVar[Reply] = Reply({"status": "ok"})
-
-    def __init__(self, account: Account, http: Outgoing) -> None:
-        self._account = account
-        self._http = http
 
     def check(self) -> None:
         """Raise `InvalidInputError` unless there is a key of a known environment."""
         if not self._environment:
             raise InvalidInputError(field="secret_key", reason=WRONG_KEY)
         check_address(self._account, "base_url")
-
-    @property
-    def accounts(self) -> frozenset[str]:
-        """None: Paystack says to whom it was paid."""
-        return frozenset()
-
-    @property
-    def can_be_asked(self) -> bool:
-        """With its key."""
-        return bool(self._keys)
 
     async def start(self, intent: Intent) -> Started:
         """Have a page made. A reference that was used up by a try that was broken off is followed by a number."""
@@ -103,7 +80,7 @@ class Paystack:
                 self._http,
                 "POST",
                 url,
-                secrets=self._keys,
+                secrets=self._all_secrets,
                 also=(400,),
                 json=self._page(intent, reference),
                 headers=self._headers,
@@ -118,8 +95,8 @@ class Paystack:
             except UnreadableMessageError:
                 is_used = False
             if not is_used:
-                raise refused(url, answer.body, self._keys)
-        raise refused(url, "all references are used up", self._keys)
+                raise refused(url, answer.body, self._all_secrets)
+        raise refused(url, "all references are used up", self._all_secrets)
 
     def verify(self, message: Message, _now: datetime) -> str | None:
         """Say whether the signature over the body holds, and the message is of the key's environment."""
@@ -138,7 +115,7 @@ class Paystack:
         try:
             number = paid_number(said, self._environment)
         except UnreadableMessageError:
-            raise refused(self._address, said, self._keys) from None
+            raise refused(self._address, said, self._all_secrets) from None
         if number is None:
             return b'{"transaction":%b}' % said
         days = {"from": f"{payment.begun_at:%Y-%m-%d}", "to": f"{payment.now + timedelta(days=1):%Y-%m-%d}"}
@@ -161,9 +138,11 @@ class Paystack:
             "customer_note": wanted.reason or "Top-up given back",
         }
         url = f"{self._address}/refund"
-        said = await call_json(self._http, "POST", url, secrets=self._keys, acts=True, json=body, headers=self._headers)
+        said = await call_json(
+            self._http, "POST", url, secrets=self._all_secrets, acts=True, json=body, headers=self._headers
+        )
         if said.get("status") is not True:
-            raise refused(url, json.dumps(said), self._keys)
+            raise refused(url, json.dumps(said), self._all_secrets)
         try:
             data = object_in(said.get("data"))
             number, word = number_in(data.get("id")), text_in(data.get("status"))
@@ -181,18 +160,6 @@ class Paystack:
             "metadata": json.dumps({"deposit": intent.reference, "cancel_action": intent.return_url}),
         }
 
-    async def _asked(self, path: str, query: dict[str, str] | None = None) -> bytes:
-        url = f"{self._address}{path}"
-        # That there is nothing is told so.
-        answer = await call(
-            self._http, "GET", url, secrets=self._keys, also=(400, 404), params=query, headers=self._headers
-        )
-        try:
-            read_json(answer.body)
-        except UnreadableMessageError:
-            raise refused(url, answer.body, self._keys) from None
-        return answer.body
-
     def _is_of_environment(self, body: bytes) -> bool:
         try:
             data = read_json(body).get("data")
@@ -204,22 +171,12 @@ class Paystack:
     @property
     def _keys(self) -> tuple[str, ...]:
         # Of one environment only, that of the newest.
-        keys = self._account.secrets_named("secret_key")
-        return tuple(key for key in keys if _environment_of(key) == _environment_of(keys[0]))
+        keys = self._account.secrets_named(SECRET_KEY)
+        return tuple(key for key in keys if _environment_of(key) == self._environment)
 
     @property
     def _environment(self) -> str:
-        return _environment_of(self._keys[0]) if self._keys else ""
-
-    @property
-    def _headers(self) -> dict[str, str]:
-        if not self._keys:
-            raise GatewayFailedError
-        return {"authorization": f"Bearer {self._keys[0]}"}
-
-    @property
-    def _address(self) -> str:
-        return address_in(self._account, "base_url", API_URL)
+        return _environment_of(self._key)
 
 
 def _environment_of(key: str) -> str:

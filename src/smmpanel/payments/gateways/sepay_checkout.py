@@ -10,10 +10,10 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from smmpanel.kernel.errors import InvalidInputError
-from smmpanel.kernel.http import Outgoing
 from smmpanel.kernel.i18n import marked
 from smmpanel.payments.gateways.addresses import address_in, check_address
 from smmpanel.payments.gateways.calling import call
+from smmpanel.payments.gateways.hosted import Hosted
 from smmpanel.payments.gateways.sepay_checkout_messages import (
     CURRENCY,
     number_in_list,
@@ -23,7 +23,6 @@ from smmpanel.payments.gateways.sepay_checkout_messages import (
 )
 from smmpanel.payments.minor_units import to_minor
 from smmpanel.payments.protocol import (
-    Account,
     Asked,
     GatewayFailedError,
     Intent,
@@ -50,15 +49,12 @@ WRONG_MERCHANT = marked("must be the merchant number that SePay gave you")
 WRONG_WAY = marked("must be one of the ways in the list")
 
 
-class SePayCheckout:
+class SePayCheckout(Hosted):
     """One merchant at SePay's payment gateway."""
 
     slug: ClassVar[str] = "sepay_checkout"
     title: ClassVar[str] = marked("SePay payment gateway (cards and QR, Vietnam)")
     currencies: ClassVar[frozenset[str]] = frozenset({CURRENCY})
-    uses_memo: ClassVar[bool] = False
-    approved_by_staff: ClassVar[bool] = False
-    expires_minutes: ClassVar[int] = 60
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting("merchant", marked("Merchant number"), hint=marked("Begins with SP-; that of tests with SP-TEST-.")),
         Setting(
@@ -94,12 +90,7 @@ class SePayCheckout:
             default=API_URL,
         ),
     )
-    kept_headers: ClassVar[tuple[str, ...]] = ()
     reply: ClassVar[Reply] = Reply({"success": True})
-
-    def __init__(self, account: Account, http: Outgoing) -> None:
-        self._account = account
-        self._http = http
 
     def check(self) -> None:
         """Raise `InvalidInputError` unless forms can be signed, and SePay be asked."""
@@ -111,11 +102,6 @@ class SePayCheckout:
             raise InvalidInputError(field="payment_method", reason=WRONG_WAY)
         for name in ("base_url", "api_url"):
             check_address(self._account, name)
-
-    @property
-    def accounts(self) -> frozenset[str]:
-        """Whatever SePay says is right."""
-        return frozenset()
 
     @property
     def can_be_asked(self) -> bool:

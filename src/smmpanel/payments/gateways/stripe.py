@@ -11,15 +11,14 @@ from typing import ClassVar, Literal
 from urllib.parse import quote, urlencode
 
 from smmpanel.kernel.errors import InvalidInputError
-from smmpanel.kernel.http import Outgoing
 from smmpanel.kernel.i18n import marked
-from smmpanel.payments.gateways.addresses import address_in, check_address, link_in
-from smmpanel.payments.gateways.calling import call, call_json, refused
+from smmpanel.payments.gateways.addresses import check_address, link_in
+from smmpanel.payments.gateways.calling import call_json, refused
+from smmpanel.payments.gateways.hosted import WithBearerKey, another_address
 from smmpanel.payments.gateways.parts import object_in
 from smmpanel.payments.gateways.stripe_messages import REFERENCE, charge_in, places, read_answer, read_event
 from smmpanel.payments.minor_units import to_minor
 from smmpanel.payments.protocol import (
-    Account,
     Asked,
     GatewayFailedError,
     GatewayUnknownError,
@@ -54,15 +53,13 @@ _REFUND_STATES: Mapping[str, Literal["done", "failed"]] = {
 }
 
 
-class Stripe:
+class Stripe(WithBearerKey):
     """One account at Stripe, live or in test mode."""
 
     slug: ClassVar[str] = "stripe"
     title: ClassVar[str] = marked("Stripe Checkout (cards)")
     currencies: ClassVar[frozenset[str]] = frozenset()
-    uses_memo: ClassVar[bool] = False
-    approved_by_staff: ClassVar[bool] = False
-    expires_minutes: ClassVar[int] = 60
+    api_url: ClassVar[str] = API_URL
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting(
             "secret_key",
@@ -77,19 +74,9 @@ class Stripe:
             "secret",
             hint=marked("Of the endpoint in Stripe's dashboard. It begins with whsec_."),
         ),
-        Setting(
-            "base_url",
-            marked("Another address of the gateway"),
-            required=False,
-            hint=marked("Empty: Stripe's own, for real and for test keys."),
-        ),
+        another_address(marked("Empty: Stripe's own, for real and for test keys.")),
     )
-    kept_headers: ClassVar[tuple[str, ...]] = ()
     reply: ClassVar[Reply] = Reply({"received": True})
-
-    def __init__(self, account: Account, http: Outgoing) -> None:
-        self._account = account
-        self._http = http
 
     def check(self) -> None:
         """Raise `InvalidInputError` unless there are a key of a known environment and a webhook's secret."""
@@ -99,25 +86,15 @@ class Stripe:
             raise InvalidInputError(field="webhook_secret", reason=WRONG_WEBHOOK_SECRET)
         check_address(self._account, "base_url")
 
-    @property
-    def accounts(self) -> frozenset[str]:
-        """None: Stripe says to whom it was paid."""
-        return frozenset()
-
-    @property
-    def can_be_asked(self) -> bool:
-        """With its key."""
-        return bool(self._key)
-
     async def start(self, intent: Intent) -> Started:
         """Have a page made. The same content makes the same page, however often it is asked for."""
         body = urlencode(self._page(intent)).encode("ascii")
         url = f"{self._address}/v1/checkout/sessions"
         headers = self._sending(f"{intent.reference}-{sha256(body).hexdigest()[:32]}")
-        made = await call_json(self._http, "POST", url, secrets=self._secrets, content=body, headers=headers)
+        made = await call_json(self._http, "POST", url, secrets=self._all_secrets, content=body, headers=headers)
         number = made.get("id")
         if made.get("livemode", self._is_live) is not self._is_live or not isinstance(number, str) or not number:
-            raise refused(url, "a session of another environment, or without a number", self._secrets)
+            raise refused(url, "a session of another environment, or without a number", self._all_secrets)
         return Started({"kind": "redirect", "redirect_url": link_in(made.get("url"))}, external_ref=number)
 
     def verify(self, message: Message, now: datetime) -> str | None:
@@ -148,7 +125,7 @@ class Stripe:
                 return b'{"session":%b}' % said
             intent = text_in(object_in(found["payment_intent"]).get("id"))
         except UnreadableMessageError:
-            raise refused(self._address, said, self._secrets) from None
+            raise refused(self._address, said, self._all_secrets) from None
         disputes = await self._asked("/v1/disputes", {"payment_intent": intent, "limit": "20"})
         return b'{"session":%b,"disputes":%b}' % (said, disputes)
 
@@ -169,7 +146,7 @@ class Stripe:
         url, headers = f"{self._address}/v1/refunds", self._sending(wanted.key)
         content = urlencode(form).encode("ascii")
         said = await call_json(
-            self._http, "POST", url, secrets=self._secrets, acts=True, content=content, headers=headers
+            self._http, "POST", url, secrets=self._all_secrets, acts=True, content=content, headers=headers
         )
         number = said.get("id")
         if not isinstance(number, str) or not number:
@@ -195,26 +172,17 @@ class Stripe:
         }
         return fields | ({"customer_email": intent.email} if intent.email else {})
 
-    async def _asked(self, path: str, query: dict[str, str]) -> bytes:
-        url = f"{self._address}{path}"
-        answer = await call(self._http, "GET", url, secrets=self._secrets, params=query, headers=self._headers)
-        try:
-            found = read_json(answer.body)
-        except UnreadableMessageError:
-            raise refused(url, answer.body, self._secrets) from None
-        if found.get("livemode", self._is_live) is not self._is_live:
-            raise refused(url, "an answer of another environment", self._secrets)
-        return answer.body
+    async def _asked(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
+        said = await super()._asked(path, query)
+        if read_json(said).get("livemode", self._is_live) is not self._is_live:
+            raise refused(self._address, "an answer of another environment", self._all_secrets)
+        return said
 
     def _is_of_environment(self, body: bytes) -> bool:
         try:
             return read_json(body).get("livemode", self._is_live) is self._is_live
         except UnreadableMessageError:
             return True  # nothing will come of it
-
-    @property
-    def _key(self) -> str:
-        return next(iter(self._account.secrets_named("secret_key")), "")
 
     @property
     def _is_live(self) -> bool | None:
@@ -224,22 +192,8 @@ class Stripe:
     def _webhook_secrets(self) -> tuple[str, ...]:
         return self._account.secrets_named("webhook_secret")
 
-    @property
-    def _secrets(self) -> tuple[str, ...]:
-        return (*self._account.secrets_named("secret_key"), *self._webhook_secrets)
-
-    @property
-    def _headers(self) -> dict[str, str]:
-        if not self._key:
-            raise GatewayFailedError
-        return {"authorization": f"Bearer {self._key}"}
-
     def _sending(self, key: str) -> dict[str, str]:
         return self._headers | {"content-type": "application/x-www-form-urlencoded", "idempotency-key": key}
-
-    @property
-    def _address(self) -> str:
-        return address_in(self._account, "base_url", API_URL)
 
 
 def signatures_in(header: bytes) -> tuple[bytes, list[bytes]]:

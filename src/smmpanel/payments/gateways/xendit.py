@@ -14,6 +14,7 @@ from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.http import Outgoing
 from smmpanel.kernel.i18n import marked
 from smmpanel.payments.gateways.addresses import check_address, is_this_machine, link_in
+from smmpanel.payments.gateways.hosted import Hosted
 from smmpanel.payments.gateways.xendit_calls import TOKEN, XenditCalls, number_told, told
 from smmpanel.payments.gateways.xendit_messages import read_answers, read_message
 from smmpanel.payments.gateways.xendit_requests import invoice_body, refund_body, session_body
@@ -55,14 +56,12 @@ COUNTRY_NEEDED = marked("must be the two letters of a country, such as ID")
 WRONG_CHANNELS = marked("must be one word in each line, such as QRIS")
 
 
-class Xendit:
+class Xendit(Hosted):
     """One business at Xendit, in the environment of its key."""
 
     slug: ClassVar[str] = "xendit"
     title: ClassVar[str] = marked("Xendit (Southeast Asia)")
     currencies: ClassVar[frozenset[str]] = frozenset(COUNTRIES)
-    uses_memo: ClassVar[bool] = False
-    approved_by_staff: ClassVar[bool] = False
     expires_minutes: ClassVar[int] = 24 * 60
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting("secret_key", marked("Secret key"), "secret", test_begins=(TEST_KEY,)),
@@ -101,7 +100,7 @@ class Xendit:
     reply: ClassVar[Reply] = Reply({"status": "ok"})
 
     def __init__(self, account: Account, http: Outgoing) -> None:
-        self._account = account
+        super().__init__(account, http)
         self._calls = XenditCalls(account, http)
 
     def check(self) -> None:
@@ -119,11 +118,6 @@ class Xendit:
         check_address(self._account, "base_url")
         if self._calls.key.startswith(LIVE_KEY) and is_this_machine(self._calls.address):
             raise InvalidInputError(field="secret_key", reason=REAL_KEY)
-
-    @property
-    def accounts(self) -> frozenset[str]:
-        """None: Xendit says to whom it was paid."""
-        return frozenset()
 
     @property
     def can_be_asked(self) -> bool:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from smmpanel.kernel.errors import InvalidInputError
-from smmpanel.kernel.http import Answer, Outgoing
+from smmpanel.kernel.http import Answer
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
 from smmpanel.kernel.money import plain
@@ -30,9 +30,9 @@ from smmpanel.payments.gateways.generic.paths import written_at
 from smmpanel.payments.gateways.generic.placeholders import Values
 from smmpanel.payments.gateways.generic.proofs import SIGNED, holds, verdict_on
 from smmpanel.payments.gateways.generic.requests import made
+from smmpanel.payments.gateways.hosted import Hosted
 from smmpanel.payments.minor_units import to_minor
 from smmpanel.payments.protocol import (
-    Account,
     Asked,
     GatewayFailedError,
     Intent,
@@ -51,15 +51,12 @@ PEM_MAX = 4000
 NOT_YET = "nothing is known of it there yet"
 
 
-class HttpGateway:
+class HttpGateway(Hosted):
     """One gateway that a description tells of."""
 
     slug: ClassVar[str] = "http"
     title: ClassVar[str] = marked("Any gateway over HTTP")
     currencies: ClassVar[frozenset[str]] = frozenset()
-    uses_memo: ClassVar[bool] = False
-    approved_by_staff: ClassVar[bool] = False
-    expires_minutes: ClassVar[int] = 60
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting(
             FIELD,
@@ -91,11 +88,6 @@ class HttpGateway:
             hint=marked("Stands wherever the description says “api_key” in braces."),
         ),
     )
-    kept_headers: ClassVar[tuple[str, ...]] = ()
-
-    def __init__(self, account: Account, http: Outgoing) -> None:
-        self._account = account
-        self._http = http
 
     def check(self) -> None:
         """Raise `InvalidInputError` unless it is described whole, safely, and with all its secrets."""
@@ -108,11 +100,6 @@ class HttpGateway:
         if notify is None:
             return Reply({"status": "ok"})
         return Reply(notify.reply_body, notify.reply_status, notify.reply_content_type)
-
-    @property
-    def accounts(self) -> frozenset[str]:
-        """None: whatever the gateway says is right."""
-        return frozenset()
 
     @property
     def can_be_asked(self) -> bool:
@@ -253,8 +240,8 @@ class HttpGateway:
         raise refused(wanted.url, answer.body, self._all_secrets)
 
     @property
-    def _all_secrets(self) -> list[str]:
-        return [secret for name in ("secret", "notify_secret", "api_key") for secret in self._secrets(name)]
+    def _all_secrets(self) -> tuple[str, ...]:
+        return tuple(secret for name in self._account.secrets for secret in self._secrets(name))
 
 
 def _lines_of(secret: str) -> list[str]:
