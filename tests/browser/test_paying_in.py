@@ -46,7 +46,7 @@ async def shop(site):
     """The panel with a gateway that customers' browsers send a form to: yields what was posted there, and a deposit."""
     panel, staff = site.panel, Actor.cli()
     async with gateway_that_listens() as (address, posted):
-        options = {"product_code": "EPAYTEST", "base_url": address}
+        options = {"product_code": "EPAYTEST", "base_url": address, "status_url": address}
         terms = MethodTerms(name="eSewa", currency=CURRENCY, minimum=Decimal(10), expires_minutes=15, options=options)
         async with panel.db.transaction() as session:
             await set_rate(

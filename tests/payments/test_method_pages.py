@@ -41,6 +41,7 @@ async def test_a_method_for_tests_says_so(till: Till) -> None:
         "gateway": "esewa", "name": "eSewa", "currency": "NPR", "minimum": "10", "fee_percent": "0", "fee_fixed": "0",
         "expires_minutes": "15", "position": "0", "underpaid": "review", "overpaid": "review", "repeated": "review",
         "late_days": "7", "product_code": "EPAYTEST", "secret": "a-secret-4321", "base_url": "http://127.0.0.1:9/esewa",
+        "status_url": "http://127.0.0.1:9/esewa",
     }  # fmt: skip
     made = await admin.post("/staff/payment-methods/new", form)
     where = made.headers["location"]
@@ -50,7 +51,10 @@ async def test_a_method_for_tests_says_so(till: Till) -> None:
     assert "4321" in shown
     assert shown.count('name="keep_old_secrets"') == 1
     assert "For tests" in (await admin.get("/staff/payment-methods")).text
-    await admin.post(where, {**form, "secret": "", "base_url": "https://epay.esewa.com.np"})
+    # Its product says so too, and cannot be paid for with real money.
+    await admin.post(where, {**form, "secret": "", "base_url": "", "status_url": ""})
+    assert "For tests: no real money" in (await admin.get(where)).text
+    await admin.post(where, {**form, "secret": "", "product_code": "SHOP-1", "base_url": "", "status_url": ""})
     assert "For tests: no real money" not in (await admin.get(where)).text
     await admin.client.aclose()
 

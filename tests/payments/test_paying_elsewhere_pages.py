@@ -28,7 +28,7 @@ SIGNED = "transaction_code,status,total_amount,transaction_uuid,product_code,sig
 @pytest.fixture
 async def esewa(till: Till) -> Till:
     """The till, with a gateway that customers' browsers send a form to."""
-    options = {"product_code": "EPAYTEST", "base_url": "http://127.0.0.1:9/esewa"}
+    options = {"product_code": "EPAYTEST", **dict.fromkeys(("base_url", "status_url"), "http://127.0.0.1:9/esewa")}
     terms = MethodTerms(name="eSewa", currency="NPR", minimum=Decimal(10), expires_minutes=15, options=options)
     async with till.panel.db.transaction() as session:
         await set_rate(session, "NPR", "VND", Decimal(180), currency="VND", actor=Actor.cli(), now=till.panel.clock())

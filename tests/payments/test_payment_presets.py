@@ -122,7 +122,7 @@ CRYPTO_KEYS = {
     "CRYPTOMUS_SECRET": "cryptomus_test_payment_key",
     "BINANCE_PAY_API_KEY": "binance_test_key",
     "BINANCE_PAY_SECRET": "binance_test_secret",
-    "ESEWA_PRODUCT_CODE": "EPAYTEST",
+    "ESEWA_PRODUCT_CODE": "NP-ES-SHOP",
     "ESEWA_SECRET": "8gBm/:&EnhH.1/q",
 }
 

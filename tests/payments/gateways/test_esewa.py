@@ -391,14 +391,24 @@ async def test_what_a_browser_carries_back_again_and_again_is_one_event(till: Ti
 
 
 def test_what_is_missing_is_named() -> None:
-    esewa().check()
-    esewa(base_url="https://rc-epay.esewa.com.np", status_url="https://rc.esewa.com.np").check()
+    tests = {"base_url": "https://rc-epay.esewa.com.np", "status_url": "https://rc.esewa.com.np"}
+    here = {"base_url": "http://127.0.0.1:8910/esewa", "status_url": "http://127.0.0.1:8910/esewa"}
+    esewa(product="NP-ES-SHOP").check()
+    esewa(product="NP-ES-SHOP", status_url="https://esewa.com.np").check()
+    esewa(**tests).check()
+    esewa(**here).check()
     for wrong, field in (
         (esewa(None, ""), "secret"),
         (esewa(product=""), "product_code"),
         (esewa(product="a b"), "product_code"),
         (esewa(base_url="http://epay.esewa.com.np"), "base_url"),
         (esewa(status_url="ftp://epay.esewa.com.np"), "status_url"),
+        # Tests and real money: the product and both addresses are of one environment.
+        (esewa(), "base_url"),
+        (esewa(base_url=tests["base_url"]), "status_url"),
+        (esewa(status_url=tests["status_url"]), "base_url"),
+        (esewa(product="NP-ES-SHOP", **tests), "base_url"),
+        (esewa(product="NP-ES-SHOP", status_url=here["status_url"]), "status_url"),
     ):
         with pytest.raises(InvalidInputError) as raised:
             wrong.check()

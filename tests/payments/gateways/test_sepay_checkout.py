@@ -283,13 +283,18 @@ async def test_payments_are_annulled_as_a_whole() -> None:
         ({"payment_method": "CASH"}, "payment_method"),
         ({"base_url": "http://pay.sepay.vn"}, "base_url"),
         ({"api_url": "ftp://pgapi.sepay.vn"}, "api_url"),
+        # Tests and real money: the merchant and both addresses are of one environment.
+        ({}, "base_url"),
+        ({"base_url": "https://pay-sandbox.sepay.vn"}, "api_url"),
+        ({"merchant": "SP-LIVE-1", "api_url": "https://pgapi-sandbox.sepay.vn"}, "api_url"),
+        ({"merchant": "SP-LIVE-1", "base_url": "http://127.0.0.1:8910/sepay_checkout"}, "base_url"),
     ],
 )
 def test_settings_that_are_wrong(options: dict[str, str], field: str) -> None:
     with pytest.raises(InvalidInputError) as wrong:
         adapter(**options).check()
     assert wrong.value.fields["field"] == field
-    adapter().check()
+    adapter(merchant="SP-LIVE-1").check()
     adapter(base_url="https://pay-sandbox.sepay.vn", api_url="https://pgapi-sandbox.sepay.vn").check()
 
 

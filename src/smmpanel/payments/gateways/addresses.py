@@ -1,5 +1,7 @@
 """Where gateways are called: over TLS, except on this very machine, where a sandbox may stand in for them."""
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from urllib.parse import urlsplit
 
 from smmpanel.kernel.errors import InvalidInputError
@@ -10,6 +12,7 @@ ADDRESS_MAX = 200
 LINK_MAX = 2000
 THIS_MACHINE = frozenset({"127.0.0.1", "localhost"})
 WRONG_ADDRESS = marked("must be an address that begins with https://")
+OTHER_ENVIRONMENT = marked("is for another environment than the account: tests and real money are never mixed")
 
 
 def check_address(account: Account, name: str) -> None:
@@ -17,6 +20,21 @@ def check_address(account: Account, name: str) -> None:
     address = account.option(name)
     if address and not is_safe_address(address):
         raise InvalidInputError(field=name, reason=WRONG_ADDRESS)
+
+
+def check_environment(
+    account: Account, own: Mapping[str, str], *, live: AbstractSet[str], tests: AbstractSet[str], is_test: bool
+) -> None:
+    """Raise `InvalidInputError` that names an address of the other environment.
+
+    `own` are the gateway's addresses by their settings; `live` and `tests` are hosts that it is known by. This machine is for tests.
+    """
+    strange = live if is_test else tests | THIS_MACHINE
+    for name in own:
+        check_address(account, name)
+    for name, default in own.items():
+        if urlsplit(address_in(account, name, default)).hostname in strange:
+            raise InvalidInputError(field=name, reason=OTHER_ENVIRONMENT)
 
 
 def is_safe_address(address: str) -> bool:

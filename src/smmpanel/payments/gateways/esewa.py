@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import plain
-from smmpanel.payments.gateways.addresses import address_in, check_address
+from smmpanel.payments.gateways.addresses import address_in, check_environment
 from smmpanel.payments.gateways.calling import call
 from smmpanel.payments.gateways.esewa_messages import (
     CURRENCY,
@@ -44,6 +44,9 @@ ADDRESS = "https://epay.esewa.com.np"
 FORM_PATH = "/api/epay/main/v2/form"
 STATUS_PATH = "/api/epay/transaction/status/"
 SIGNED = "signature"
+TEST_PRODUCT = "EPAYTEST"
+LIVE = frozenset({"epay.esewa.com.np", "esewa.com.np"})
+TESTS = frozenset({"rc-epay.esewa.com.np", "rc.esewa.com.np"})
 PRODUCT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 WRONG_PRODUCT = marked("must be the code that eSewa gave you: letters, digits and hyphens")
 _SHA256 = "sha256"
@@ -58,7 +61,12 @@ class Esewa(Hosted):
     expires_minutes: ClassVar[int] = 15
     return_field: ClassVar[str] = "data"
     settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("product_code", marked("Product code"), hint=marked("EPAYTEST is the one for tests.")),
+        Setting(
+            "product_code",
+            marked("Product code"),
+            hint=marked("EPAYTEST is the one for tests."),
+            test_begins=(TEST_PRODUCT,),
+        ),
         Setting("secret", marked("Secret key"), "secret"),
         Setting(
             "base_url",
@@ -79,12 +87,12 @@ class Esewa(Hosted):
 
     def check(self) -> None:
         """Raise `InvalidInputError` unless forms can be signed, and eSewa be asked."""
-        for name in ("base_url", "status_url"):
-            check_address(self._account, name)
         if not PRODUCT.fullmatch(self._product):
             raise InvalidInputError(field="product_code", reason=WRONG_PRODUCT)
         if not self._secrets:
             raise InvalidInputError(field="secret", reason=marked("is needed"))
+        own = {"base_url": ADDRESS, "status_url": ADDRESS}
+        check_environment(self._account, own, live=LIVE, tests=TESTS, is_test=self._product == TEST_PRODUCT)
 
     @property
     def can_be_asked(self) -> bool:

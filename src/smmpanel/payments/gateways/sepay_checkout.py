@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.i18n import marked
-from smmpanel.payments.gateways.addresses import address_in, check_address
+from smmpanel.payments.gateways.addresses import address_in, check_environment
 from smmpanel.payments.gateways.calling import call
 from smmpanel.payments.gateways.hosted import Hosted
 from smmpanel.payments.gateways.sepay_checkout_messages import (
@@ -38,6 +38,9 @@ from smmpanel.payments.protocol import (
 from smmpanel.payments.signing import hmac_text, is_one_of, read_json
 
 PAGES_URL, API_URL = "https://pay.sepay.vn", "https://pgapi.sepay.vn"
+LIVE = frozenset({"pay.sepay.vn", "pgapi.sepay.vn"})
+TESTS = frozenset({"pay-sandbox.sepay.vn", "pgapi-sandbox.sepay.vn", "sandbox.pay.sepay.vn"})
+TEST_MERCHANT = "SP-TEST-"
 FORM_PATH = "/v1/checkout/init"
 PROOF = "x-secret-key"
 TOKEN = "token"  # noqa: S105 - how a message is proved, not with what
@@ -56,7 +59,12 @@ class SePayCheckout(Hosted):
     title: ClassVar[str] = marked("SePay payment gateway (cards and QR, Vietnam)")
     currencies: ClassVar[frozenset[str]] = frozenset({CURRENCY})
     settings: ClassVar[tuple[Setting, ...]] = (
-        Setting("merchant", marked("Merchant number"), hint=marked("Begins with SP-; that of tests with SP-TEST-.")),
+        Setting(
+            "merchant",
+            marked("Merchant number"),
+            hint=marked("Begins with SP-; that of tests with SP-TEST-."),
+            test_begins=(TEST_MERCHANT,),
+        ),
         Setting(
             "secret_key",
             marked("Secret key"),
@@ -100,8 +108,8 @@ class SePayCheckout(Hosted):
             raise InvalidInputError(field="secret_key", reason=marked("is needed"))
         if self._account.option("payment_method", ANY) not in {ANY, *METHODS}:
             raise InvalidInputError(field="payment_method", reason=WRONG_WAY)
-        for name in ("base_url", "api_url"):
-            check_address(self._account, name)
+        own, is_test = {"base_url": PAGES_URL, "api_url": API_URL}, self._merchant.startswith(TEST_MERCHANT)
+        check_environment(self._account, own, live=LIVE, tests=TESTS, is_test=is_test)
 
     @property
     def can_be_asked(self) -> bool:

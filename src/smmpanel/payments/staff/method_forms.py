@@ -108,10 +108,10 @@ def sign_of_tests(
 ) -> str:
     """Return what shows that a method is set up for tests: another address than its gateway's own, its word for tests, its key."""
     for setting in kind.settings:
-        newest = next(iter((secrets or {}).get(setting.name, ())), "")
+        kept = str(options.get(setting.name) or "")
+        newest = next(iter((secrets or {}).get(setting.name, ())), kept)
         if sign := next((begin for begin in setting.test_begins if newest.startswith(begin)), ""):
             return sign
-        kept = str(options.get(setting.name) or "")
         if setting.kind == "choice" and kept in TEST_WORDS:
             return kept
         if setting.kind == "lines" and (within := _WITHIN.search(kept)):
