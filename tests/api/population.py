@@ -15,6 +15,7 @@ from smmpanel.accounts.states import AccountState, Role
 from smmpanel.catalog.stock import add_stock
 from smmpanel.kernel.panel import Panel
 from smmpanel.payments.methods import MethodTerms, add_method, enable_method
+from smmpanel.payments.models import Receipt, ReceiptState
 from smmpanel.payments.opening import NewDeposit, open_deposit
 
 OWNER, OTHER, SUSPENDED, BANNED = "owner", "other customer", "suspended", "banned"
@@ -39,6 +40,8 @@ class Population:
     by_hand: int
     deposit: int
     method: int
+    receipt: int
+    """Money in review."""
     victim: int
     """A customer who may be banned, suspended and paid."""
     spare_session: int = 0
@@ -103,10 +106,37 @@ async def populate(panel: Panel) -> Population:
         terms = MethodTerms(name="Bank", currency="USD", minimum=Decimal(1), options=BANK)
         method = await add_method(session, panel, "manual", terms, actor=Actor.cli(), secrets={})
         await enable_method(session, panel, method.id, actor=Actor.cli())
+        money = Receipt(
+            gateway="manual",
+            method_id=method.id,
+            source="webhook",
+            external_id="in-review",
+            amount=Decimal(7),
+            currency="USD",
+            also=[],
+            memo=MARK,
+            arrived_at=now,
+            state=ReceiptState.REVIEW.value,
+            reason="unmatched",
+        )
+        session.add(money)
+        await session.flush()
     deposit = await open_deposit(panel, NewDeposit(made[OWNER], method.id, Decimal(50)))
     victim = made.pop("victim")
     people = Population(
-        panel, made, {STRANGER: {}}, service, order, second, drip, stock, manual, deposit.id, method.id, victim
+        panel,
+        made,
+        {STRANGER: {}},
+        service,
+        order,
+        second,
+        drip,
+        stock,
+        manual,
+        deposit.id,
+        method.id,
+        money.id,
+        victim,
     )
     people.spare_session, people.spare_key = await people.sign_in(OWNER), await people.new_key()
     for name in made:

@@ -129,6 +129,16 @@ TABLE: Mapping[str, Row] = {
     "PUT /api/admin/deposits/{deposit_id}/refunds/{return_id}": Row(
         P.DEPOSITS_REFUND, {"became": "failed", "note": "seen"}, (409,)
     ),
+    "GET /api/admin/receipts": Row(P.DEPOSITS_VIEW),
+    "GET /api/admin/receipts/{receipt_id}": Row(P.DEPOSITS_VIEW),
+    "PUT /api/admin/receipts/{receipt_id}/assign": Row(P.DEPOSITS_SETTLE, {"user": MARK}, (200, 409)),
+    "PUT /api/admin/receipts/{receipt_id}/dismiss": Row(P.DEPOSITS_SETTLE, REASON, (409,)),
+    "PUT /api/admin/receipts/{receipt_id}/confirmations/{confirmation_id}/confirm": Row(
+        P.DEPOSITS_SETTLE, None, (404,)
+    ),
+    "PUT /api/admin/receipts/{receipt_id}/confirmations/{confirmation_id}/withdraw": Row(
+        P.DEPOSITS_SETTLE, None, (404,)
+    ),
     # Whoever sees deposits: what it takes beyond that depends on the deed.
     "PUT /api/admin/deposits/{deposit_id}/confirmations/{confirmation_id}/confirm": Row(P.DEPOSITS_VIEW, None, (404,)),
     "PUT /api/admin/deposits/{deposit_id}/confirmations/{confirmation_id}/withdraw": Row(P.DEPOSITS_VIEW, None, (404,)),
@@ -246,6 +256,7 @@ async def address_of(people, row, path):
         path = path.replace("{key_id}", str(people.spare_key))
     # The first refund is done; nothing waits for a second person.
     path = path.replace("{return_id}", "1").replace("{confirmation_id}", "1")
+    path = path.replace("{receipt_id}", str(people.receipt))
     return path.replace("{service_id}", str(people.service)).replace("{gateway}", "manual")
 
 

@@ -74,6 +74,7 @@ def own_ids(people, operation):
         "session_id": str(people.spare_session),
         "key_id": str(people.spare_key),
         "gateway": "manual",
+        "receipt_id": str(people.receipt),
         # There are none of these.
         "return_id": "1",
         "confirmation_id": "1",

@@ -107,6 +107,9 @@ class Approval(BaseModel):
     key: Annotated[CleanText, Field(min_length=1, max_length=KEY_MAX)] = Field(
         ONCE, description="The same key credits a deposit once. Give another one for a second sum."
     )
+    received: Annotated[Decimal, Field(ge=0, lt=LIMIT, decimal_places=6)] | None = Field(
+        None, description="What had arrived when you looked: refused with `deposit_changed` if that is not so any more."
+    )
 
 
 class Rejection(BaseModel):
@@ -165,7 +168,14 @@ async def approve(
     """
     asked, number = form or Approval(), deposit_number(panel, deposit_id)
     await approve_deposit(
-        session, number, actor=viewer, now=panel.clock(), amount=asked.amount, note=asked.note, key=asked.key
+        session,
+        number,
+        actor=viewer,
+        now=panel.clock(),
+        amount=asked.amount,
+        note=asked.note,
+        key=asked.key,
+        seen=asked.received,
     )
     return await _detail(panel, session, viewer, number)
 
@@ -279,7 +289,7 @@ async def _detail(panel: Panel, session: AsyncSession, viewer: Viewer, number: i
     )
     return StaffDepositDetail(
         **_row(panel, viewer, line, await bonuses_given(session, [number])).model_dump(),
-        receipts=[_receipt(one, viewer) for one in story.receipts],
+        receipts=[receipt_view(one, viewer) for one in story.receipts],
         returns=[return_view(one, viewer, names) for one in returns],
         confirmations=[confirmation_view(one, viewer, names) for one in confirmations],
     )
@@ -298,7 +308,8 @@ def _row(panel: Panel, viewer: Viewer, line: DepositLine, bonuses: Mapping[int, 
     )
 
 
-def _receipt(row: Receipt, viewer: Viewer) -> ReceiptView:
+def receipt_view(row: Receipt, viewer: Viewer) -> ReceiptView:
+    """Show money that arrived to staff."""
     return ReceiptView(
         id=row.id,
         source=row.source,

@@ -39,6 +39,7 @@ from smmpanel.accounts.openid import pages as openid_pages
 from smmpanel.accounts.openid.issuers import Issuers
 from smmpanel.api import (
     admin_deposits,
+    admin_receipts,
     admin_services,
     admin_users,
     auth,
@@ -168,6 +169,7 @@ ROUTERS = (
     admin_users.router,
     admin_services.router,
     admin_deposits.router,
+    admin_receipts.router,
     *catalog_pages.ROUTERS,
     *catalog_staff.ROUTERS,
     docs.router,
@@ -199,7 +201,10 @@ TAGS = [
     {"name": "Staff: orders", "description": "All customers' orders; each deed takes a permission and is recorded."},
     {"name": "Staff: users", "description": "All accounts; their balances, suspending and banning."},
     {"name": "Staff: services", "description": "All services, on sale or not; making and changing them."},
-    {"name": "Staff: deposits", "description": "All customers' deposits; approving, rejecting and paying them back."},
+    {
+        "name": "Staff: deposits",
+        "description": "All customers' deposits; approving, rejecting and paying them back; money that nobody is sure of.",
+    },
     {"name": "Running", "description": "How the panel is doing."},
 ]
 

@@ -127,6 +127,12 @@ async def confirmations_of(session: AsyncSession, deposit_id: int, *, most: int 
     return list((await session.scalars(wanted)).all())
 
 
+async def confirmations_for(session: AsyncSession, receipt_id: int, *, most: int = 100) -> list[Confirmation]:
+    """Return what waited or waits for a second person for money that arrived, oldest first."""
+    wanted = select(Confirmation).where(Confirmation.receipt_id == receipt_id).order_by(Confirmation.id).limit(most)
+    return list((await session.scalars(wanted)).all())
+
+
 async def deposits_waiting(
     session: AsyncSession, deposit_ids: Collection[int], *, deeds: Collection[Deed] = tuple(Deed)
 ) -> set[int]:

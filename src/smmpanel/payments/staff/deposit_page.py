@@ -16,6 +16,7 @@ from smmpanel.catalog.staff.typed import faults_of
 from smmpanel.kernel.errors import NotFoundError, PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.ids import random_text
+from smmpanel.kernel.money import parse_amount
 from smmpanel.kernel.panel import Panel
 from smmpanel.ledger.pages import REASONS
 from smmpanel.ledger.statements import TransferLine, transfers_for
@@ -97,6 +98,7 @@ async def approve(
                 amount=await amount_in(request, session, deposit_id, form.get("amount", "")),
                 note=form.get("note", ""),
                 key=form.get("key", "")[:KEY_LENGTH] or random_text(KEY_LENGTH),
+                seen=parse_amount(form["received"]) if form.get("received") else None,
             )
     except NotFoundError:
         raise
