@@ -1,8 +1,8 @@
 """Attempts to have money credited twice, lose it, or hold everybody up, that once succeeded."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import ClassVar
 
@@ -20,7 +20,8 @@ from smmpanel.payments.deciding import DepositChangedError, approve_deposit, ass
 from smmpanel.payments.inbox import LANES_MAX, ask_gateways
 from smmpanel.payments.models import Deposit, Receipt
 from smmpanel.payments.opening import locked_deposit
-from smmpanel.payments.protocol import Asked
+from smmpanel.payments.protocol import Asked, Message
+from smmpanel.payments.receiving import Door, Incoming
 from smmpanel.payments.return_models import Confirmation
 from smmpanel.payments.second_looks import AwaitsSecondError
 
@@ -209,3 +210,38 @@ async def test_a_gateway_that_hangs_holds_up_nobody_elses_customers(till: Till, 
     assert hanging.asked == 3 * LANES_MAX < AT_ONCE
     hanging.done.set()
     await asyncio.gather(*jobs)
+
+
+class SigningGateway(TellingGateway):
+    """One whose keys cannot be had before a test is done."""
+
+    slug: ClassVar[str] = "signing"
+    asked: ClassVar[int] = 0
+    done: ClassVar[asyncio.Event]
+
+    def key_named(self, message: Message) -> str:  # noqa: ARG002
+        """Name one that nobody knows."""
+        return "unheard-of"
+
+    async def fetch_public_keys(self, now: datetime) -> Mapping[str, str]:  # noqa: ARG002
+        """Wait."""
+        SigningGateway.asked += 1
+        await self.done.wait()
+        return {}
+
+
+async def test_a_gateway_whose_keys_cannot_be_had_keeps_no_other_message_out(till: Till) -> None:
+    till.panel.payment_gateways.put(SigningGateway.slug, SigningGateway)
+    SigningGateway.asked, SigningGateway.done = 0, asyncio.Event()
+    await till.add(SigningGateway.slug)
+    deposit, door = await till.open(), Door(till.panel)
+    waiting = asyncio.create_task(door.take(Incoming(SigningGateway.slug, Message({}, told("forged")), None)))
+    async with asyncio.timeout(10):
+        while not SigningGateway.asked:  # noqa: ASYNC110 - it is another task that is waited for
+            await asyncio.sleep(0.01)
+        await door.take(Incoming("sepay", till.signed(till.transfer(deposit.memo)), None))
+    assert not waiting.done()
+    await till.settle()
+    assert await till.balance() == 100_000
+    SigningGateway.done.set()
+    await waiting

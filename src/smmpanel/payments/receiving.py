@@ -25,7 +25,7 @@ from smmpanel.notifications.models import AlertLevel
 from smmpanel.payments.inbox import SETTLE_ONCE, settle_waiting
 from smmpanel.payments.methods import gateway_class, gateway_for
 from smmpanel.payments.models import EventOutcome, GatewayEvent, PaymentMethod
-from smmpanel.payments.protocol import Gateway, Message, Reading, Reply, UnreadableMessageError
+from smmpanel.payments.protocol import Gateway, HasPublicKeys, Message, Reading, Reply, UnreadableMessageError
 from smmpanel.payments.public_keys import knowing_keys
 
 BODY_MAX_BYTES = 64 * 1024
@@ -97,9 +97,14 @@ Answer = Reply | Exception
 
 
 class Door:
-    """Where messages come in that arrive by the dozen: those that come together are stored together."""
+    """Where messages come in that arrive by the dozen: those that come together are stored together.
+
+    Those that may need a gateway's keys fetched come in alone: nobody waits for a gateway but its own messages.
+    """
 
     def __init__(self, panel: Panel) -> None:
+        self._panel = panel
+
         async def take(incoming: Sequence[Incoming]) -> Sequence[Answer]:
             return await receive_together(panel, incoming)
 
@@ -109,6 +114,8 @@ class Door:
 
     async def take(self, incoming: Incoming) -> Reply:
         """Take a message in: see `receive`."""
+        if _may_fetch_keys(self._panel, incoming.gateway):
+            return await receive(self._panel, incoming.gateway, incoming.message, ip=incoming.ip)
         return await self._taking.do(incoming)
 
 
@@ -143,16 +150,23 @@ async def receive_together(panel: Panel, incoming: Sequence[Incoming]) -> list[A
         except UnreadableMessageError as unreadable:
             kept[place], refused[place] = _Kept(proved[0], one.message, None), unreadable
     async with panel.db.transaction() as session:
-        for place, reason in refused.items():
-            if isinstance(reason, MessageRefusedError):
-                subject, ip = f"gateway:{incoming[place].gateway}", incoming[place].ip or "?"
-                await raise_alert(session, REFUSED, subject, AlertLevel.WARNING, ip=ip)
+        unproved = [incoming[place] for place, why in refused.items() if isinstance(why, MessageRefusedError)]
+        # In one order, so that two of us who count the same cannot wait for each other.
+        for one in sorted(unproved, key=lambda one: one.gateway):
+            await raise_alert(session, REFUSED, f"gateway:{one.gateway}", AlertLevel.WARNING, ip=one.ip or "?")
         if kept:
             await _store(session, list(kept.values()), now)
         if any(one.reading is not None for one in kept.values()):
             wake(session, settle_waiting.call(once=SETTLE_ONCE))
     # Only now: what is answered with success is safely stored.
     return [refused.get(place) or kept[place].proved.adapter.reply for place in range(len(incoming))]
+
+
+def _may_fetch_keys(panel: Panel, gateway: str) -> bool:
+    try:
+        return issubclass(gateway_class(panel, gateway), HasPublicKeys)
+    except UnknownPluginError:
+        return False
 
 
 def _refusal(panel: Panel, one: Incoming) -> PanelError | None:
@@ -209,7 +223,7 @@ async def _store(session: AsyncSession, kept: Sequence[_Kept], now: datetime) ->
     told = await session.execute(_INSERT, rows_in(values))
     digests = {(gateway, key): bytes(digest) for gateway, key, digest in told}
     differing = {_key(row) for row in rows if row["digest"] != digests[_key(row)]}
-    for gateway, key in differing:
+    for gateway, key in sorted(differing):
         # The same number with another content: the first one stands, and somebody should know.
         await raise_alert(session, DIFFERS, f"gateway:{gateway}", AlertLevel.CRITICAL, key=key)
 

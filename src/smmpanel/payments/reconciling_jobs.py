@@ -83,8 +83,12 @@ async def _reconcile(panel: Panel, method: PaymentMethod, since: datetime, until
         await reconcile(panel, method.id, since, until, is_whole=is_whole)
     except GatewayFailedError as failure:
         log.warning("payment_list_failed", method=method.id, failure=failure.code)
-        async with panel.db.transaction() as session:
-            await raise_alert(session, FAILING, subject, AlertLevel.WARNING, name=method.name)
+    except Exception:
+        # One list that breaks must not keep the others from being read.
+        log.exception("payment_list_broke", method=method.id)
     else:
         async with panel.db.transaction() as session:
             await clear_alert(session, FAILING, subject)
+        return
+    async with panel.db.transaction() as session:
+        await raise_alert(session, FAILING, subject, AlertLevel.WARNING, name=method.name)
