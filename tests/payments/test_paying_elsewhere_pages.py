@@ -16,6 +16,7 @@ from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.models import AuditEntry
 from smmpanel.accounts.states import Role
 from smmpanel.catalog.fx import set_rate
+from smmpanel.payments.gateways.addresses import origins_under
 from smmpanel.payments.methods import MethodTerms, add_method, enable_method
 from smmpanel.payments.models import Deposit, GatewayEvent
 from smmpanel.payments.signing import hmac_text
@@ -89,6 +90,23 @@ async def test_a_form_is_sent_to_exactly_one_place_and_carries_nothing_of_ours(
     assert "csrf" not in form
     assert deposit.reference in form
     assert "http://127.0.0.1:9" not in first.headers["content-security-policy"]
+
+
+async def test_a_form_may_go_on_to_other_hosts_of_its_gateway_and_to_nothing_else(
+    esewa: Till, customer: StaffBrowser
+) -> None:
+    for address, further in (
+        ("https://rc-epay.esewa.com.np", ["https://esewa.com.np", "https://*.esewa.com.np"]),
+        ("https://esewa.com.np.evil.example", []),
+        ("http://127.0.0.1:9", []),
+    ):
+        assert origins_under("esewa.com.np", address) == further
+    deposit = await esewa.open(500, gateway="esewa")
+    told = ["https://*.esewa.com.np", "*", "https:", "https://a.b; script-src *", "'unsafe-inline'", "https://late.np"]
+    await ask_at(esewa, deposit, shown={**deposit.shown, "goes_on_to": told})
+    shown = await customer.get(f"/deposits/{deposit.id}/pay")
+    policy = shown.headers["content-security-policy"]
+    assert "form-action 'self' http://127.0.0.1:9 https://*.esewa.com.np;" in policy
 
 
 async def test_there_is_no_form_for_other_deposits(esewa: Till, customer: StaffBrowser) -> None:

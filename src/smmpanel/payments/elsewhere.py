@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 from smmpanel.payments.models import Deposit
 
 FIELDS_MAX = 100
+FURTHER_MAX = 5
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]+")
+_ORIGIN = re.compile(r"https://(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class Elsewhere:
     fields: tuple[tuple[str, str], ...] = ()
     """Of the form that is sent there, in its order; none for a link."""
     is_form: bool = False
+    further: tuple[str, ...] = ()
+    """Other origins of the gateway's that its answer to the form sends the browser on to: browsers hold that against the form."""
     qr_payload: str = ""
     """What a code says that can be scanned instead."""
 
@@ -37,7 +41,8 @@ def elsewhere(deposit: Deposit) -> Elsewhere | None:
         return Elsewhere(url, qr_payload=str(shown.get("qr") or ""))
     if shown.get("kind") == "form" and _leads_somewhere(url := str(shown.get("url"))):
         fields = tuple((str(name), str(value)) for name, value in list(shown.get("fields") or ())[:FIELDS_MAX])
-        return Elsewhere(url, fields, is_form=True)
+        told = [str(one) for one in list(shown.get("goes_on_to") or ())[:FURTHER_MAX]]
+        return Elsewhere(url, fields, is_form=True, further=tuple(one for one in told if _ORIGIN.fullmatch(one)))
     return None
 
 

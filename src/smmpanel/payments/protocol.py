@@ -174,7 +174,8 @@ class Started:
 
     `{"kind": "transfer", ...}`: see `gateways.bank_details`. `{"kind": "redirect", "redirect_url": ...}`: pays elsewhere;
     with `qr` where a code of the gateway's can be scanned instead. `{"kind": "form", "url": ..., "fields": [[name, value], ...]}`:
-    the customer's browser sends a form, in this order.
+    the customer's browser sends a form, in this order; with `goes_on_to` where the gateway sends the browser on to other
+    origins of its own, such as `https://pay.example` or `https://*.example.com`.
     """
 
     shown: Mapping[str, Any]
@@ -378,6 +379,13 @@ class SignsReturns(Protocol):
 
     return_field: ClassVar[str]
     """The name under which the message stands in the address's query."""
+
+
+@runtime_checkable
+class TellsByGet(Protocol):
+    """A gateway that may tell of money by calling our address with GET: what stands in the query is the message's body."""
+
+    tells_by_get: ClassVar[bool]
 
 
 @runtime_checkable

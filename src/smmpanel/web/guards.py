@@ -41,9 +41,9 @@ _HSTS = "max-age=31536000"
 log = get_logger()
 
 
-def policy_with_forms_to(origin: str) -> str:
-    """Return the policy of a page whose forms may also be sent to another origin, and no further."""
-    return PAGE_POLICY.replace("form-action 'self'", f"form-action 'self' {origin}")
+def policy_with_forms_to(*origins: str) -> str:
+    """Return the policy of a page whose forms may also be sent to other origins, and no further."""
+    return PAGE_POLICY.replace("form-action 'self'", " ".join(["form-action 'self'", *origins]))
 
 
 class SecurityHeaders:

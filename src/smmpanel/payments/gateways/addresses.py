@@ -54,6 +54,13 @@ def link_in(value: object) -> str:
     return value
 
 
+def origins_under(domain: str, address: str) -> list[str]:
+    """Return a gateway's domain and all below it, as policies name them; nothing if the address is not among them."""
+    host = urlsplit(address).hostname or ""
+    is_theirs = host == domain or host.endswith(f".{domain}")
+    return [f"https://{domain}", f"https://*.{domain}"] if is_theirs else []
+
+
 def is_this_machine(address: str) -> bool:
     """Whether an address is this very machine's: a sandbox."""
     return urlsplit(address).hostname in THIS_MACHINE

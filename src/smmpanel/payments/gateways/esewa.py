@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import plain
-from smmpanel.payments.gateways.addresses import address_in, check_environment
+from smmpanel.payments.gateways.addresses import address_in, check_environment, origins_under
 from smmpanel.payments.gateways.calling import call
 from smmpanel.payments.gateways.esewa_messages import (
     CURRENCY,
@@ -41,6 +41,8 @@ from smmpanel.payments.protocol import (
 from smmpanel.payments.signing import hmac_text, is_one_of, read_json, text_in
 
 ADDRESS = "https://epay.esewa.com.np"
+DOMAIN = "esewa.com.np"
+"""Customers sign in and pay on other hosts below it than the one that takes the form."""
 FORM_PATH = "/api/epay/main/v2/form"
 STATUS_PATH = "/api/epay/transaction/status/"
 SIGNED = "signature"
@@ -126,9 +128,8 @@ class Esewa(Hosted):
         }
         signature = hmac_text(self._secrets[0], signed_text(fields, list(FORM_FIELDS)).encode(), _SHA256, "base64")
         sent = [[name, value] for name, value in {**fields, SIGNATURE: signature}.items()]
-        return Started(
-            {"kind": "form", "url": address_in(self._account, "base_url", ADDRESS) + FORM_PATH, "fields": sent}
-        )
+        url = address_in(self._account, "base_url", ADDRESS) + FORM_PATH
+        return Started({"kind": "form", "url": url, "fields": sent, "goes_on_to": origins_under(DOMAIN, url)})
 
     def verify(self, message: Message, _now: datetime) -> str | None:
         """Return `signature` for a message that signs all that matters, with our key."""

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.i18n import marked
-from smmpanel.payments.gateways.addresses import address_in, check_environment
+from smmpanel.payments.gateways.addresses import address_in, check_environment, origins_under
 from smmpanel.payments.gateways.calling import call
 from smmpanel.payments.gateways.hosted import Hosted
 from smmpanel.payments.gateways.sepay_checkout_messages import (
@@ -41,6 +41,8 @@ PAGES_URL, API_URL = "https://pay.sepay.vn", "https://pgapi.sepay.vn"
 LIVE = frozenset({"pay.sepay.vn", "pgapi.sepay.vn"})
 TESTS = frozenset({"pay-sandbox.sepay.vn", "pgapi-sandbox.sepay.vn", "sandbox.pay.sepay.vn"})
 TEST_MERCHANT = "SP-TEST-"
+DOMAIN = "sepay.vn"
+"""Customers pay on other hosts below it than the one that takes the form."""
 FORM_PATH = "/v1/checkout/init"
 PROOF = "x-secret-key"
 TOKEN = "token"  # noqa: S105 - how a message is proved, not with what
@@ -137,7 +139,8 @@ class SePayCheckout(Hosted):
         fields = [(name, value) for name, value in named if value]
         sent = [*fields, ("signature", signature_of(fields, self._keys[0]))]
         url = address_in(self._account, "base_url", PAGES_URL) + FORM_PATH
-        return Started({"kind": "form", "url": url, "fields": [list(pair) for pair in sent]})
+        pairs = [list(pair) for pair in sent]
+        return Started({"kind": "form", "url": url, "fields": pairs, "goes_on_to": origins_under(DOMAIN, url)})
 
     def verify(self, message: Message, _now: datetime) -> str | None:
         """Say whether the message carries our secret key."""

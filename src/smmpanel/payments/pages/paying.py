@@ -43,7 +43,7 @@ async def show_form(
         return see_other(f"{PATH}/{deposit_id}")
     shown = PayPage(deposit_id, deposit.amount, deposit.currency, line.method, outside)
     headers = {
-        "Content-Security-Policy": policy_with_forms_to(outside.origin),
+        "Content-Security-Policy": policy_with_forms_to(outside.origin, *outside.further),
         # Gateways that look where a form comes from are told: our address, no page of it.
         "Referrer-Policy": "strict-origin",
     }

@@ -32,6 +32,7 @@ ONE_OF = marked("“{key}” must be one of {choices}")
 WRONG = marked("“{key}” is not written as it should be")
 TOO_LONG = marked("“{key}” is too long")
 
+_IN_QUERY = re.compile(r"^query:")
 _LINE = re.compile(r"line (\d+)")
 _CONDITION = re.compile(r"^(?P<path>\$\S+) == (?P<values>\S.*)$")
 
@@ -149,7 +150,7 @@ class Create(Call):
     qr_path: Path | None = None
     expires_path: Path | None = None
     redirect_hosts: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+$")], ...] = ()
-    """Where customers may be sent; none: wherever an answer says."""
+    """Where customers may be sent; none: wherever an answer says. Of a form: where the gateway sends the browser on to."""
 
     @property
     def is_called(self) -> bool:
@@ -160,7 +161,8 @@ class Create(Call):
 class Notify(Told):
     """How the gateway tells of payments."""
 
-    body: Literal["json", "form", "base64_json"] = "json"
+    body: Literal["json", "form", "query", "base64_json"] = "json"
+    """`query`: it calls our address with GET, and what it tells stands in there."""
     reference_path: Path
     only_when: tuple[Condition, ...] = Field((), max_length=5)
     """What must stand in a message for it to be ours: a merchant's number, an environment."""
@@ -175,6 +177,16 @@ class Notify(Told):
     """Whether people look at what messages alone do not prove; only where nobody can be asked."""
     sign: Sign
 
+    @model_validator(mode="before")
+    @classmethod
+    def _in_one_place(cls, raw: Any) -> Any:
+        # Where all stands in an address, there is no body beside it: both names mean the same place.
+        sign = raw.get("sign") if isinstance(raw, dict) and raw.get("body") == "query" else None
+        if not isinstance(sign, dict):
+            return raw
+        places = {name: sign[name] for name in ("location", "timestamp_location") if isinstance(sign.get(name), str)}
+        return {**raw, "sign": {**sign, **{name: _IN_QUERY.sub("body:$.", place) for name, place in places.items()}}}
+
 
 class Query(Call, Told):
     """How the gateway is asked about a payment."""
@@ -183,6 +195,19 @@ class Query(Call, Told):
     body_mode: Literal["json", "form", "query"] = "query"
     not_found_statuses: tuple[Annotated[int, Field(ge=400, le=499)], ...] = (404,)
     """HTTP statuses of an answer that mean: nothing has been paid yet."""
+
+
+class RefundCall(Call):
+    """How it is asked to give money back. What an answer leaves open is told later, or looked at by people: never sent again."""
+
+    body_mode: Literal["json", "form", "query"] = "json"
+    refused_when: Condition | None = None
+    """What an answer says when nothing was done, and never will be."""
+    refund_id_path: Path | None = None
+    status_path: Path | None = None
+    status_map: dict[Annotated[str, StringConstraints(max_length=64)], Literal["done", "pending", "failed"]] = Field(
+        default_factory=dict
+    )
 
 
 class Configuration(Part):
@@ -197,6 +222,7 @@ class Configuration(Part):
     create: Create
     notify: Notify | None = None
     query: Query | None = None
+    refund: RefundCall | None = None
 
     @model_validator(mode="after")
     def _tells(self) -> Self:
@@ -214,7 +240,7 @@ def configuration_in(text: str) -> Configuration:
     common = raw.pop("sign", {})
     if not isinstance(common, dict):
         raise fault(WRONG, "sign")
-    for name in ("create", "query", "notify"):
+    for name in ("create", "query", "refund", "notify"):
         part = raw.get(name)
         if isinstance(part, dict) and ("sign" in part or name == "notify") and isinstance(part.get("sign", {}), dict):
             part["sign"] = {**common, **part.get("sign", {})}

@@ -23,12 +23,14 @@ from smmpanel.payments.gateways.generic.configuration import (
     Configuration,
     Create,
     Query,
+    RefundCall,
     configuration_in,
 )
 from smmpanel.payments.gateways.generic.messages import ANSWER, WEBHOOK, Context, fields_of, reading_of
 from smmpanel.payments.gateways.generic.paths import written_at
 from smmpanel.payments.gateways.generic.placeholders import Values
 from smmpanel.payments.gateways.generic.proofs import SIGNED, holds, verdict_on
+from smmpanel.payments.gateways.generic.refunds import refunded
 from smmpanel.payments.gateways.generic.requests import made
 from smmpanel.payments.gateways.hosted import Hosted
 from smmpanel.payments.minor_units import to_minor
@@ -38,6 +40,8 @@ from smmpanel.payments.protocol import (
     Intent,
     Message,
     Reading,
+    Refund,
+    Refunded,
     Reply,
     Setting,
     Started,
@@ -57,6 +61,7 @@ class HttpGateway(Hosted):
     slug: ClassVar[str] = "http"
     title: ClassVar[str] = marked("Any gateway over HTTP")
     currencies: ClassVar[frozenset[str]] = frozenset()
+    tells_by_get: ClassVar[bool] = True
     settings: ClassVar[tuple[Setting, ...]] = (
         Setting(
             FIELD,
@@ -122,7 +127,8 @@ class HttpGateway(Hosted):
         ready = made(create, values, self._first("secret"))
         if create.body_mode == "browser_form_post":
             fields = [[name, value] for name, value in ready.pairs.items()]
-            return Started({"kind": "form", "url": ready.address, "fields": fields})
+            further = [f"https://{host}" for host in create.redirect_hosts]
+            return Started({"kind": "form", "url": ready.address, "fields": fields, "goes_on_to": further})
         if create.body_mode == "redirect_only":
             return Started({"kind": "redirect", "redirect_url": link_in(ready.address)})
         answer = await self._call(create, values)
@@ -170,6 +176,26 @@ class HttpGateway(Hosted):
         return reading_of(described.query, read_json(answer), context, key=answer)
 
     @property
+    def can_refund(self) -> bool:
+        """Whether the description says how."""
+        return self._described is not None and self._described.refund is not None
+
+    async def refund(self, wanted: Refund) -> Refunded:
+        """Have money given back. What its answer leaves open is told by messages and answers, or looked at by people."""
+        described = self._described_or_failed()
+        if (part := described.refund) is None:
+            raise GatewayFailedError
+        payment = wanted.payment
+        values = self._values(described, wanted.amount, payment.currency, payment.now) | {
+            "reference": payment.reference,
+            "gateway_id": payment.external_ref or "",
+            "gateway_txn": wanted.external_id.removeprefix(f"{described.name}:"),
+            "refund_key": wanted.key,
+            "reason": wanted.reason,
+        }
+        return refunded(part, (await self._call(part, values, acts=True)).body, wanted.key, self._all_secrets)
+
+    @property
     def _described(self) -> Configuration | None:
         try:
             return configuration_in(self._account.option(FIELD))
@@ -202,7 +228,7 @@ class HttpGateway(Hosted):
             "api_key": self._first("api_key"),
         }
 
-    async def _call(self, wanted: Create | Query, values: Values) -> Answer:
+    async def _call(self, wanted: Create | Query | RefundCall, values: Values, *, acts: bool = False) -> Answer:
         ready = made(wanted, values, self._first("secret"))
         also = wanted.not_found_statuses if isinstance(wanted, Query) else ()
         return await call(
@@ -211,6 +237,7 @@ class HttpGateway(Hosted):
             ready.address,
             secrets=self._all_secrets,
             also=also,
+            acts=acts,
             content=ready.content,
             headers=ready.headers,
         )
