@@ -11,14 +11,14 @@ from smmpanel.accounts.finding import user_named, usernames_of
 from smmpanel.api.admin_deposits import Looking, ReceiptView, Rejection, Settling, receipt_view
 from smmpanel.api.deposit_returns import ConfirmationView, confirmation_view
 from smmpanel.api.errors import errors
-from smmpanel.api.lists import AFTER, LIMIT_USUAL, After, Limit
+from smmpanel.api.lists import AFTER, LIMIT_USUAL, NUMBERED_MAX, After, ByAge, Limit, Page, Pagination, skipped
 from smmpanel.api.public import ID_TEXT_MAX, number_in
 from smmpanel.kernel.errors import NotFoundError
 from smmpanel.kernel.panel import Panel
 from smmpanel.payments.confirming import confirm, withdraw
 from smmpanel.payments.deciding import assign_to_deposit, assign_to_user, dismiss_receipt
 from smmpanel.payments.models import Deposit, ReceiptState
-from smmpanel.payments.queries import ReceiptLine, candidates_for, receipt_line, receipts_page
+from smmpanel.payments.queries import ReceiptLine, candidates_for, count_receipts, receipt_line, receipts_page
 from smmpanel.payments.return_models import Confirmation
 from smmpanel.payments.second_looks import confirmations_for
 from smmpanel.payments.words import status_of
@@ -47,6 +47,7 @@ class MoneyPage(BaseModel):
 
     success: Literal[True] = True
     data: list[MoneyRow]
+    pagination: Pagination
     after: str | None = Field(description=AFTER)
 
 
@@ -93,12 +94,22 @@ async def receipts(
     viewer: Looking,
     *,
     state: State = "review",
+    sort: ByAge = "-created_at",
+    page: Page = 1,
     limit: Limit = LIMIT_USUAL,
     after: After = None,
 ) -> MoneyPage:
-    """Return money that arrived, the newest first: what is in review, unless another state is asked for."""
-    found = await receipts_page(session, ReceiptState(state), after=after, size=limit)
-    return MoneyPage(data=[_row(panel, viewer, line) for line in found.rows], after=found.after)
+    """Return money that arrived, the newest first unless sorted: what is in review, unless another state is asked for."""
+    wanted, is_oldest = ReceiptState(state), sort == "created_at"
+    found = await receipts_page(
+        session, wanted, after=after, size=limit, skip=skipped(page, limit), oldest_first=is_oldest
+    )
+    total = await count_receipts(session, wanted, most=NUMBERED_MAX)
+    return MoneyPage(
+        data=[_row(panel, viewer, line) for line in found.rows],
+        pagination=Pagination.of(total=total, page=page, limit=limit),
+        after=found.after,
+    )
 
 
 @router.get("/{receipt_id}", summary="Money that arrived", responses=errors(401, 403, 404, 422))

@@ -93,9 +93,14 @@ async def count_by_state(session: AsyncSession, *, most: int) -> dict[str, int]:
     counts = {"by_hand": await count_deposits(session, DepositFilter(states=OPEN, gateway=MANUAL), most=most)}
     for name, states in (("pending", OPEN), ("partial", (DepositState.PARTIAL,))):
         counts[name] = await count_deposits(session, DepositFilter(states=states), most=most)
-    few = select(Receipt.id).where(Receipt.state == ReceiptState.REVIEW.value).limit(most).subquery()
-    counts["review"] = int(await session.scalar(select(func.count()).select_from(few)) or 0)
+    counts["review"] = await count_receipts(session, ReceiptState.REVIEW, most=most)
     return counts
+
+
+async def count_receipts(session: AsyncSession, state: ReceiptState, *, most: int) -> int:
+    """Return how much money is in this state, counted up to `most`."""
+    few = select(Receipt.id).where(Receipt.state == state.value).limit(most).subquery()
+    return int(await session.scalar(select(func.count()).select_from(few)) or 0)
 
 
 async def deposit_line(session: AsyncSession, deposit_id: int, *, user_id: int | None = None) -> DepositLine:
@@ -116,14 +121,23 @@ async def methods_used_by(session: AsyncSession, user_id: int) -> dict[int, str]
 
 
 async def receipts_page(
-    session: AsyncSession, state: ReceiptState, *, after: str | None = None, size: int = PAGE_SIZE
+    session: AsyncSession,
+    state: ReceiptState,
+    *,
+    after: str | None = None,
+    size: int = PAGE_SIZE,
+    skip: int = 0,
+    oldest_first: bool = False,
 ) -> Paged[ReceiptLine]:
-    """Return a page of money that arrived and is in this state, newest first."""
+    """Return a page of money that arrived and is in this state, newest first unless asked otherwise."""
     row = Receipt
     found = select(row, PaymentMethod.name).join(PaymentMethod, PaymentMethod.id == row.method_id)
-    found = found.where(row.state == state.value).order_by(row.id.desc()).limit(size + 1)
+    found = found.where(row.state == state.value).order_by(row.id.asc() if oldest_first else row.id.desc())
+    found = found.limit(size + 1)
     if (key := key_from(after)) is not None:
-        found = found.where(row.id < key)
+        found = found.where(row.id > key if oldest_first else row.id < key)
+    elif skip:
+        found = found.offset(skip)
     lines = [ReceiptLine(*each) for each in await session.execute(found)]
     return paged(lines, size, [line.receipt.id for line in lines])
 
