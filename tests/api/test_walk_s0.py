@@ -147,7 +147,7 @@ async def test_the_guides_checklist_of_mistakes(shop):
         "is less than the minimum of 100"
     )
     await refused(422, "quantity_max", "quantity", quantity=100_001)
-    await refused(422, "service_unknown", service_id=999)
+    await refused(422, "service_unknown", "service_id", service_id=999)
     poor = await refused(402, "insufficient_funds")
     assert poor["fields"] == {"needed": 400, "available": 100}
     assert (await shop.get("/api/user/balance"))["balance"] == 100

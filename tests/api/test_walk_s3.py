@@ -1,6 +1,6 @@
 """The technical specification, walked: signing up, tiers, an order and its history, with the numbers it prints.
 
-Its referral endpoint is walked in a test of its own, `test_referrals.py`.
+Its referral endpoint is walked in a test of its own, `test_walk_s3_referrals.py`.
 """
 
 import re
@@ -263,8 +263,11 @@ async def test_services_and_transactions_by_the_names_of_its_tables(site):
 
 
 async def test_whoever_may_not_is_told_so_in_vietnamese(site):
+    # Before anybody has the code that is printed: the account is made all the same.
+    early = await site.post("/api/auth/register", REGISTER)
+    note = "Không ai có mã giới thiệu HOMEM123 nên mã này được bỏ qua."
+    assert early == REGISTERED | {"user_id": early["user_id"], "note": note}
     await prepare(site)
-    await site.post("/api/auth/register", REGISTER)
 
     assert await site.get("/api/auth/me", 401) == {
         "success": False,

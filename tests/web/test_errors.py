@@ -133,6 +133,34 @@ async def test_what_there_is_not(*, browser, method, path, status, code):
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
+async def test_every_method_that_an_address_takes_is_allowed(browser):
+    assert (await browser.patch("/sign-in")).headers["allow"] == "GET, POST"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", None])
+async def test_what_is_not_sent_as_json_is_said_to_be_so(browser, kind):
+    headers = {"accept-language": "vi"} | ({} if kind is None else {"content-type": kind})
+
+    answer = await browser.post("/api/things", content=b'{"name": "x"}', headers=headers)
+
+    assert answer.status_code == 415
+    assert answer.json() == {
+        "success": False,
+        "message": "Ở đây chỉ nhận JSON: hãy gửi Content-Type: application/json.",
+        "code": "unsupported_media_type",
+        "fields": {},
+    }
+    assert (await browser.post("/api/things")).status_code == 422
+    assert (await browser.post("/api/things", content=b"[]", headers={"content-type": "application/json"})).is_error
+
+
+async def test_broken_json_is_named_so(browser):
+    for body in (b"{", b'{"name": "x",}', b"nonsense"):
+        answer = await browser.post("/api/things", content=body, headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+        assert answer.json()["fields"] == {"body": "is not JSON"}
+
+
 async def test_a_page_that_there_is_not(browser):
     answer = await browser.get("/nothing")
 

@@ -14,13 +14,13 @@ from smmpanel.catalog.service_types import SERVICE_TYPES
 from smmpanel.catalog.staff.listing import ServiceLine
 from smmpanel.catalog.upstream_lines import DESCRIPTION_MAX, NAME_MAX, QUANTITY_LIMIT
 from smmpanel.kernel.money import LIMIT
-from smmpanel.web.inputs import CleanText, RowId
+from smmpanel.web.inputs import CleanText, RowId, Whole
 
 _AS_THEY_ARE = ("description", "average_time", "refill_days", "cancel", "allow_below_cost", "link_guard", "position")
 _MARKUPS = ("markup_percent", "markup_fixed", "rounding_step")
 
 Name = Annotated[CleanText, Field(min_length=1, max_length=NAME_MAX)]
-Quantity = Annotated[int, Field(ge=1, le=QUANTITY_LIMIT)]
+Quantity = Annotated[Whole, Field(ge=1, le=QUANTITY_LIMIT)]
 Rate = Annotated[Decimal, Field(ge=0, lt=LIMIT, decimal_places=6)]
 Share = Annotated[Decimal, Field(gt=-100, lt=PERCENT_LIMIT, decimal_places=4)]
 
@@ -126,7 +126,7 @@ class ServiceChanges(BaseModel):
             validation_alias=AliasChoices("refill", "refill_enabled"), description="`refill_enabled` is taken as well."
         ),
     ] = None
-    refill_days: Annotated[int | None, Field(ge=1, le=REFILL_DAYS_MAX, description="`null`: for ever.")] = None
+    refill_days: Annotated[Whole | None, Field(ge=1, le=REFILL_DAYS_MAX, description="`null`: for ever.")] = None
     cancel: bool | None = None
     allow_below_cost: bool | None = None
     link_guard: bool | None = None
@@ -134,7 +134,7 @@ class ServiceChanges(BaseModel):
         bool | None,
         Field(validation_alias=AliasChoices("is_active", "enabled"), description="`enabled` is taken as well."),
     ] = None
-    position: Annotated[int | None, Field(ge=-POSITION_MAX, le=POSITION_MAX)] = None
+    position: Annotated[Whole | None, Field(ge=-POSITION_MAX, le=POSITION_MAX)] = None
 
     def given(self) -> dict[str, Any]:
         """Return the fields that were given, as the catalogue has them; the category's name is not among them."""

@@ -43,7 +43,7 @@ from smmpanel.web.transactions import CurrentPanel, Session
 router = APIRouter(prefix="/api/auth", tags=["Accounts"])
 
 REGISTERED = marked("The account is ready.")
-REGISTERED_WITHOUT = marked("The account is ready. Nobody has the referral code {code}: it was left out.")
+CODE_UNKNOWN = marked("Nobody has the referral code {code}: it was left out.")
 NAME_MISSING = marked("Give a user name or an e-mail address.")
 
 Password = Annotated[CleanText, Field(max_length=TYPED_MAX)]
@@ -70,6 +70,7 @@ class Registered(BaseModel):
     success: Literal[True] = True
     user_id: PublicId
     message: str = Field(examples=["Đăng ký thành công"])
+    note: str | None = Field(None, description="What did not work out: only if a referral code is nobody's.")
 
 
 class Credentials(BaseModel):
@@ -157,13 +158,15 @@ class PasswordChange(BaseModel):
     new_password: NewPassword
 
 
-@router.post("/register", summary="Make an account", responses=errors(403, 409, 422, 429))
+@router.post(
+    "/register", summary="Make an account", responses=errors(403, 409, 422, 429), response_model_exclude_none=True
+)
 async def make_account(
     request: Request, panel: CurrentPanel, session: Session, origin: RequestOrigin, form: Registration
 ) -> Registered:
     """Make a customer's account. The user name and the e-mail address must be nobody else's.
 
-    A referral code that is nobody's is left out, and the message says so.
+    A referral code that is nobody's is left out, and a note says so.
     """
     await count_sign_up(panel.db, origin.ip, now=panel.clock())
     user = await register(
@@ -178,8 +181,11 @@ async def make_account(
     )
     # An unknown code must not keep anybody out: many a front end sends whatever stood in the link.
     is_unknown = bool(form.referral_code) and await owner_of_code(session, form.referral_code or "") is None
-    message = say(request, REGISTERED_WITHOUT, code=form.referral_code) if is_unknown else say(request, REGISTERED)
-    return Registered(user_id=panel.public_ids.uuid_of("user", user.id), message=message)
+    return Registered(
+        user_id=panel.public_ids.uuid_of("user", user.id),
+        message=say(request, REGISTERED),
+        note=say(request, CODE_UNKNOWN, code=form.referral_code) if is_unknown else None,
+    )
 
 
 @router.post("/login", summary="Sign in", responses=errors(401, 403, 422, 429))

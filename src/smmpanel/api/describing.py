@@ -45,6 +45,7 @@ _ERROR_EXAMPLES: Mapping[str, tuple[str, str, dict[str, Any]]] = {
     "404": ("not_found", "Not found.", {}),
     "409": ("conflict", "This is no longer possible.", {}),
     "413": ("too_large", "What was sent is larger than what is taken here.", {}),
+    "415": ("unsupported_media_type", "JSON is taken here: send Content-Type: application/json.", {}),
     "422": ("invalid_input", "link: is missing", {"link": "is missing"}),
     "429": ("too_many_calls", "Too many calls. Try again in 3 s.", {"retry_after_seconds": 3}),
 }
@@ -129,6 +130,9 @@ def _complete_errors(operation: dict[str, Any], permission: str | None) -> None:
     if "requestBody" in operation:
         # Whatever is sent is cut off at the size that the path takes.
         answers.setdefault("413", _error(413))
+        if "$ref" in str(operation["requestBody"]):
+            # A form of ours; what gateways tell is taken as it comes.
+            answers.setdefault("415", _error(415))
     if operation.get("security"):
         # Whoever calls with a token or a key is counted.
         answers.setdefault("429", _error(429))

@@ -16,6 +16,7 @@ _MEANINGS = {
     404: "There is no such thing, or it is somebody else's.",
     409: "It is not possible (any more).",
     413: "Too much was sent.",
+    415: "What was sent is not JSON, or does not say so.",
     422: "A value is missing or wrong.",
     429: "Too many tries: wait as long as `Retry-After` says.",
 }

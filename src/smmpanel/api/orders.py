@@ -25,6 +25,7 @@ from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.panel import Panel
 from smmpanel.ledger import balance_of
 from smmpanel.orders.cancels import request_cancel
+from smmpanel.orders.drafting import ServiceUnknownError
 from smmpanel.orders.editing_links import edit_link
 from smmpanel.orders.histories import timeline_of
 from smmpanel.orders.models import CancelState, OrderKind
@@ -216,7 +217,10 @@ async def place_for(
 ) -> Placed:
     """Place an order for whoever calls, keep its note, and tell what it cost."""
     new = replace(new, api_key_id=viewer.api_key_id, daily_cap=spend_cap_of(viewer))
-    placed = await place_order(session, new, currency=panel.currency, now=panel.clock())
+    try:
+        placed = await place_order(session, new, currency=panel.currency, now=panel.clock())
+    except ServiceUnknownError:
+        raise ServiceUnknownError(field="service_id") from None  # its name here
     if note and note.strip() and not placed.repeated:
         await keep_note(session, placed.order_id, note.strip())
     view = await order_for(session, as_owner(viewer), placed.order_id)

@@ -33,7 +33,7 @@ from smmpanel.orders.models import OrderKind, OrderStatus
 from smmpanel.orders.queries import OrderFilter, count_orders, order_for, orders_page
 from smmpanel.orders.resolving import EXTERNAL_ID_MAX, resend_order, resolve_not_taken, resolve_taken
 from smmpanel.orders.writing import lock_orders
-from smmpanel.web.inputs import CleanText, RowId
+from smmpanel.web.inputs import CleanText, RowId, Whole
 from smmpanel.web.transactions import CurrentPanel, Session
 
 router = APIRouter(prefix="/api/admin/orders", tags=["Staff: orders"])
@@ -73,13 +73,13 @@ class Refund(BaseModel):
 class Partial(BaseModel):
     """How much was not delivered."""
 
-    remains: Annotated[int, Field(ge=1, le=COUNT_MAX)]
+    remains: Annotated[Whole, Field(ge=1, le=COUNT_MAX)]
 
 
 class Start(BaseModel):
     """Where an order starts from."""
 
-    start_count: Annotated[int, Field(ge=0, le=COUNT_MAX)] | None = None
+    start_count: Annotated[Whole, Field(ge=0, le=COUNT_MAX)] | None = None
 
 
 class NewStatus(BaseModel):
@@ -99,11 +99,13 @@ class NewStatus(BaseModel):
         description="`in_progress` begins an order that is fulfilled by hand, `completed` ends it as delivered in full, "
         "`partial` pays `remains` back, `canceled` pays everything back, `pending` sends a failed order again."
     )
-    remains: Annotated[int, Field(ge=1, le=COUNT_MAX)] | None = Field(None, description="For `partial`: not delivered.")
+    remains: Annotated[Whole, Field(ge=1, le=COUNT_MAX)] | None = Field(
+        None, description="For `partial`: not delivered."
+    )
     reason: Annotated[CleanText, Field(min_length=1, max_length=REASON_LENGTH_MAX)] | None = Field(
         None, description="For `canceled`: why."
     )
-    start_count: Annotated[int, Field(ge=0, le=COUNT_MAX)] | None = Field(None, description="For `in_progress`.")
+    start_count: Annotated[Whole, Field(ge=0, le=COUNT_MAX)] | None = Field(None, description="For `in_progress`.")
 
 
 class StatusChanged(BaseModel):

@@ -26,8 +26,8 @@ class ServiceUnknownError(InvalidInputError):
 
     code = "service_unknown"
 
-    def __init__(self) -> None:
-        super().__init__(field="service", reason=marked("is not a service of this panel"))
+    def __init__(self, field: str = "service") -> None:
+        super().__init__(field=field, reason=marked("is not a service of this panel"))
 
 
 class ServiceUnavailableError(ConflictError):

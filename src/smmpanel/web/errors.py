@@ -12,6 +12,7 @@ from pydantic_core import to_jsonable_python
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Match
 
 from smmpanel.kernel.errors import InvalidInputError, PanelError
 from smmpanel.kernel.i18n import marked, translate
@@ -43,9 +44,12 @@ _SENTENCES = {
     404: marked("There is nothing at this address."),
     405: marked("This address does not take requests of this kind."),
     413: marked("What was sent is larger than what is taken here."),
+    415: marked("JSON is taken here: send Content-Type: application/json."),
     422: marked("A value is missing or wrong."),
     500: marked("It is not your fault. Try again in a moment."),
 }
+_BODY = "body"
+_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 _CODES = {400: "bad_request", 405: "method_not_allowed", 413: "too_large", 500: "internal_error"}
 _KNOWN_STATUSES = frozenset(int(known) for known in HTTPStatus)
 _OTHER_SENTENCE = marked("The request could not be carried out.")
@@ -155,15 +159,36 @@ def install_error_handlers(app: FastAPI, renderers: Mapping[str, Renderer]) -> N
         assert isinstance(error, HTTPException)
         failure = status_failure(request, error.status_code)
         headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_methods_at(request))
         return render(request, Failure(failure.status, failure.code, failure.message, {}, headers))
 
     async def invalid_request(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return render(request, validation_failure(request, error.errors()))
+        wrong = error.errors()
+        return render(request, _unreadable(request, wrong) or validation_failure(request, wrong))
 
     app.add_exception_handler(PanelError, panel_error)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid_request)
+
+
+def _unreadable(request: Request, errors: Sequence[Any]) -> Failure | None:
+    """Say that what was sent is no JSON at all; nothing if it is, and only its values are wrong."""
+    if any(entry["type"] == "json_invalid" for entry in errors):
+        [reason] = wrong_fields(language_of(request), [{"type": "json_invalid", "loc": (_BODY,)}]).values()
+        return Failure(HTTPStatus.BAD_REQUEST, _CODES[400], f"{_BODY}: {reason}", {_BODY: reason})
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+    is_whole = any(tuple(entry["loc"]) == (_BODY,) and entry["type"] != "missing" for entry in errors)
+    return None if is_json or not is_whole else status_failure(request, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Return what an address takes, whichever of its routes takes it."""
+    routes = request.app.router.routes
+    asked = [{**request.scope, "method": method} for method in _METHODS]
+    return [one["method"] for one in asked if any(route.matches(one)[0] is Match.FULL for route in routes)]
 
 
 def validation_failure(request: Request, errors: Sequence[Any]) -> Failure:

@@ -3,7 +3,8 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from smmpanel.kernel.i18n import marked
 
@@ -27,7 +28,17 @@ def _clean(text: str) -> str:
 CleanText = Annotated[str, AfterValidator(_clean)]
 """Text without NUL, lone surrogates or broken characters. Every text field of a request is made of it."""
 
-RowId = Annotated[int, Field(ge=1, le=ROW_ID_MAX)]
+
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "is not a whole number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_truth)]
+"""A whole number, also as text; `true` is none, although Python counts it as one."""
+
+RowId = Annotated[Whole, Field(ge=1, le=ROW_ID_MAX)]
 """The id of a row, within what the database can compare it with."""
 
 
