@@ -15,7 +15,7 @@ from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.payments.gateways.generic.gateway import HttpGateway
 from smmpanel.payments.methods import MethodTerms, add_method, edit_method, enable_method, offered_methods
 from smmpanel.payments.models import PaymentMethod
-from smmpanel.payments.presets import connect_preset_methods, terms_of
+from smmpanel.payments.presets import connect_preset_methods
 from smmpanel.payments.protocol import Message
 from smmpanel.payments.staff.method_forms import sign_of_tests
 from smmpanel.providers.presets import load_preset, take_preset_parts
@@ -44,18 +44,35 @@ async def test_tik_kart_waits_for_its_details(till: Till) -> None:
     assert refused.value.fields["field"] == "configuration"
     for asked_for in ("base URL", "API document", "example of a request", "message", "secret"):
         assert asked_for in str(refused.value.fields["reason"])
-    # Taking the word out is not enough: it has no secret, and then it could be called.
+    # Taking the word out is not enough: nothing in it is a guess at how the gateway works, so all of it is missing.
+    bare = method.options["configuration"].replace("unknown = true", "")
+    whole = json.dumps(described(name="tik_kart"))
     async with till.panel.db.transaction() as session:
-        terms = terms_of(method)
-        options = {"configuration": method.options["configuration"].replace("unknown = true", "")}
-        known = MethodTerms(name=terms.name, currency="VND", minimum=Decimal(1), options=options)
-        await edit_method(session, till.panel, method.id, known, actor=Actor.cli(), secrets={})
-        with pytest.raises(InvalidInputError) as refused:
-            await enable_method(session, till.panel, method.id, actor=Actor.cli())
-        assert refused.value.fields["field"] == "secret"
-        await edit_method(session, till.panel, method.id, known, actor=Actor.cli(), secrets={"secret": SECRET})
+        for description, secrets, wanting in (
+            (bare, {"secret": SECRET}, ("configuration", "create")),
+            (json.dumps({**described(name="tik_kart"), "unknown": True}), {}, ("configuration", None)),
+        ):
+            await edit_method(session, till.panel, method.id, tik(description), actor=Actor.cli(), secrets=secrets)
+            with pytest.raises(InvalidInputError) as refused:
+                await enable_method(session, till.panel, method.id, actor=Actor.cli())
+            assert (refused.value.fields["field"], refused.value.facts.get("key")) == wanting
+        await edit_method(session, till.panel, method.id, tik(whole), actor=Actor.cli(), secrets={})
         await enable_method(session, till.panel, method.id, actor=Actor.cli())
         assert method.id in {one.id for one in await offered_methods(session)}
+
+
+async def test_tik_kart_needs_its_secret_too(till: Till) -> None:
+    method = await tik_kart(till)
+    async with till.panel.db.transaction() as session:
+        await edit_method(session, till.panel, method.id, tik(json.dumps(described())), actor=Actor.cli(), secrets={})
+        with pytest.raises(InvalidInputError) as refused:
+            await enable_method(session, till.panel, method.id, actor=Actor.cli())
+    assert refused.value.fields["field"] == "secret"
+
+
+def tik(description: str) -> MethodTerms:
+    """Return what staff make of the method."""
+    return MethodTerms("Tik Kart", "VND", Decimal(1), options={"configuration": description})
 
 
 async def test_staff_are_told_what_to_ask_for_in_their_language(till: Till) -> None:
