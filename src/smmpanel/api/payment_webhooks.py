@@ -1,5 +1,6 @@
 """`/api/payment/{gateway}/webhook`: where gateways tell of money. Public: what counts is what a message proves."""
 
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
@@ -8,10 +9,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from smmpanel.api.errors import errors
+from smmpanel.kernel.errors import NotFoundError
+from smmpanel.kernel.registry import UnknownPluginError
+from smmpanel.payments.methods import gateway_class
 from smmpanel.payments.protocol import Message, Reply
 from smmpanel.payments.receiving import BODY_MAX_BYTES, Door, Incoming
 from smmpanel.web.inputs import CleanText
 from smmpanel.web.origins import address_of
+from smmpanel.web.transactions import CurrentPanel
 
 router = APIRouter(prefix="/api/payment", tags=["Payments"])
 
@@ -55,6 +60,20 @@ async def webhook(request: Request, gateway: Slug) -> Response:
         raise HTTPException(400) from None
     door: Door = request.app.state.payment_door
     return _answer(await door.take(Incoming(gateway, Message(_headers(request), body), address_of(request))))
+
+
+@router.get("/{gateway}/webhook", include_in_schema=False)
+async def webhook_by_get(request: Request, panel: CurrentPanel, gateway: Slug) -> Response:
+    """Take a message that stands in the address, of gateways that tell so. To all others it says nothing, and proves nothing."""
+    try:
+        kind = gateway_class(panel, gateway)
+    except UnknownPluginError:
+        raise NotFoundError from None
+    if not getattr(kind, "tells_by_get", False):
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
+    message = Message(_headers(request), request.scope["query_string"])
+    door: Door = request.app.state.payment_door
+    return _answer(await door.take(Incoming(gateway, message, address_of(request))))
 
 
 def _answer(reply: Reply) -> Response:

@@ -74,9 +74,10 @@ async def open_deposit(panel: Panel, wanted: NewDeposit) -> Deposit:
         return deposit
     adapter = gateway_for(panel, method)
     started = await adapter.start(await _intent(panel, deposit))
-    ask_at = first_question(adapter, panel.clock())
+    now = panel.clock()
+    ask_at = first_question(adapter, now)
     async with panel.db.transaction() as session:
-        return await _begun(session, deposit.id, started, ask_at)
+        return await _begun(session, deposit.id, started, ask_at, now=now)
 
 
 async def _intent(panel: Panel, deposit: Deposit) -> Intent:
@@ -154,12 +155,16 @@ async def insert_deposit(session: AsyncSession, panel: Panel, method: PaymentMet
     raise RuntimeError("no free memo code was found")  # one in a billion, five times
 
 
-async def _begun(session: AsyncSession, deposit_id: int, started: Started, ask_at: datetime | None) -> Deposit:
+async def _begun(
+    session: AsyncSession, deposit_id: int, started: Started, ask_at: datetime | None, *, now: datetime
+) -> Deposit:
     deposit = await locked_deposit(session, deposit_id)
     if deposit.state == DepositState.CREATED:
         deposit.shown = dict(started.shown)
         deposit.external_ref = started.external_ref
         deposit.ask_at = ask_at
+        if started.expires_at is not None and now < started.expires_at < deposit.expires_at:
+            deposit.expires_at = started.expires_at
         deposit.state = DepositState.PENDING.value
         await session.flush()
     return deposit

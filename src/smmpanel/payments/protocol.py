@@ -180,6 +180,8 @@ class Started:
 
     shown: Mapping[str, Any]
     external_ref: str | None = None
+    expires_at: datetime | None = None
+    """Until when the gateway takes the money, if it says so: what is earlier than what was asked for counts."""
 
 
 @dataclass(frozen=True, slots=True)

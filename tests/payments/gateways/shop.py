@@ -74,6 +74,8 @@ class Case:
     refunds: bool = True
     """Whether the gateway tells of money that was given back, by itself or asked."""
     refunds_partly: bool = True
+    gives_back: bool = True
+    """Whether it does so when the panel asks, where its adapter can."""
     charges_back: bool = True
     wins: bool = True
     """Whether it tells that a dispute was won."""

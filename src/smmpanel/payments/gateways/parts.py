@@ -9,6 +9,8 @@ from smmpanel.payments.protocol import Intent, UnreadableMessageError
 
 MOMENT_DIGITS_MAX = 12
 MOMENT_TEXT_MAX = 40
+SECOND_DIGITS_MAX = 11
+"""Longer numbers are milliseconds, for the next three thousand years."""
 
 
 def object_in(value: object) -> Mapping[str, Any]:
@@ -44,6 +46,12 @@ def unix_moment(value: object) -> datetime | None:
         return datetime.fromtimestamp(int(value), UTC)
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def moment_in(text: str) -> datetime | None:
+    """Return a moment by ISO 8601, or in seconds or milliseconds since 1970; `None` for what is none."""
+    is_long = len(text) > SECOND_DIGITS_MAX and text.isdigit()
+    return iso_moment(text) or unix_moment(text[:-3] if is_long else text)
 
 
 def email_of(intent: Intent) -> str:

@@ -24,6 +24,7 @@ CASES = (
         shown="form",
         creates=False,
         unproved=True,
+        gives_back=False,
         binds_body=False,
     ),
 )

@@ -13,10 +13,12 @@ from smmpanel.payments.gateways.generic.configuration import (
     TOKENS,
     WEAK,
     WRONG,
+    Call,
     Configuration,
     Create,
     Notify,
     Query,
+    RefundCall,
     Sign,
     fault,
 )
@@ -44,6 +46,7 @@ CREDITS = ("reference_path", "amount_path", "status_path", "currency_path")
 IN_QUERIES = (
     frozenset({"reference", "amount", "amount_minor", "currency", "ts", "ts_ms", "nonce", "gateway_id"}) | SECRET
 )
+IN_REFUNDS = IN_QUERIES | {"gateway_txn", "refund_key", "reason"}
 
 Secrets = Callable[[str], tuple[str, ...]]
 
@@ -53,6 +56,8 @@ def check(described: Configuration, secrets: Secrets) -> None:
     _check_create(described.create)
     if described.query is not None:
         _check_query(described.query, described.create)
+    if described.refund is not None:
+        _check_refund(described.refund, described.create)
     if described.notify is not None:
         _check_notify(described.notify, described.query)
     for key, sign in _signs(described):
@@ -93,14 +98,14 @@ def _covers(sign: Sign, path: str) -> bool:
 
 
 def _signs(described: Configuration) -> Iterator[tuple[str, Sign]]:
-    parts = {"create": described.create, "query": described.query, "notify": described.notify}
+    parts = {name: getattr(described, name) for name in ("create", "query", "refund", "notify")}
     for name, part in parts.items():
         if part is not None and part.sign is not None:
             yield f"{name}.sign", part.sign
 
 
 def _check_create(create: Create) -> None:
-    _check_call("create", create, KNOWN - {"gateway_id"})
+    _check_call("create", create, KNOWN - {"gateway_id", "gateway_txn", "refund_key", "reason"})
     if create.is_called:
         if create.redirect_url_path is None:
             raise fault(MISSING, "create.redirect_url_path")
@@ -118,12 +123,27 @@ def _check_query(query: Query, create: Create) -> None:
     _check_call("query", query, IN_QUERIES)
     if query.amount_path is None:
         raise fault(MISSING, "query.amount_path")
-    uses_number = any("gateway_id" in names_in(text) for text in _templates(query))
+    _check_number(query, create)
+
+
+def _check_refund(refund: RefundCall, create: Create) -> None:
+    _check_call("refund", refund, IN_REFUNDS)
+    _check_number(refund, create)
+    if refund.method == "GET":
+        raise fault(WRONG, "refund.method")  # what is called with GET may be called twice on the way
+    if refund.status_map and refund.status_path is None:
+        raise fault(MISSING, "refund.status_path")
+    if refund.status_path is not None and not refund.status_map:
+        raise fault(MISSING, "refund.status_map")
+
+
+def _check_number(call: Call, create: Create) -> None:
+    uses_number = any("gateway_id" in names_in(text) for text in _templates(call))
     if uses_number and create.gateway_id_path is None:
         raise fault(MISSING, "create.gateway_id_path")
 
 
-def _check_call(name: str, call: Create | Query, known: frozenset[str]) -> None:
+def _check_call(name: str, call: Create | Query | RefundCall, known: frozenset[str]) -> None:
     parts = urlsplit(call.url.replace("{", "(").replace("}", ")"))
     if not is_safe_address(f"{parts.scheme}://{parts.netloc}") or "(" in parts.netloc or "#" in call.url:
         raise fault(NOT_SECURE, f"{name}.url")
@@ -141,7 +161,7 @@ def _check_call(name: str, call: Create | Query, known: frozenset[str]) -> None:
     _check_signed_fields(name, call)
 
 
-def _check_signed_fields(name: str, call: Create | Query) -> None:
+def _check_signed_fields(name: str, call: Call) -> None:
     """A field that is not sent would be signed as nothing, and the gateway would only say that the signature is wrong."""
     if call.sign is None or call.sign.payload not in IN_FIELDS or call.sign.algo in TOKENS:
         return
@@ -150,7 +170,7 @@ def _check_signed_fields(name: str, call: Create | Query) -> None:
             raise fault(MISSING, f"{name}.body.{name_of(path)}")
 
 
-def _templates(call: Create | Query) -> list[str]:
+def _templates(call: Call) -> list[str]:
     return [call.url, *call.headers.values(), *texts_in(call.body)]
 
 
@@ -201,7 +221,7 @@ def _signs_time(sign: Sign, where: str) -> bool:
 
 
 def _check_secrets(described: Configuration, secrets: Secrets) -> None:
-    calls = [call for call in (described.create, described.query) if call is not None]
+    calls = [call for call in (described.create, described.query, described.refund) if call is not None]
     for name in ("secret", "api_key"):
         uses = any(name in names_in(text) for call in calls for text in _templates(call))
         if uses and not secrets(name):

@@ -33,6 +33,7 @@ from smmpanel.payments.gateways.generic.proofs import SIGNED, holds, verdict_on
 from smmpanel.payments.gateways.generic.refunds import refunded
 from smmpanel.payments.gateways.generic.requests import made
 from smmpanel.payments.gateways.hosted import Hosted
+from smmpanel.payments.gateways.parts import moment_in
 from smmpanel.payments.minor_units import to_minor
 from smmpanel.payments.protocol import (
     Asked,
@@ -247,14 +248,14 @@ class HttpGateway(Hosted):
         try:
             url = link_in(written_at(said, create.redirect_url_path or ""))
             number = written_at(said, create.gateway_id_path)[:NUMBER_MAX] if create.gateway_id_path else ""
-            more = {"qr": create.qr_path, "expires": create.expires_path}
-            shown = {name: written_at(said, path)[:QR_MAX] for name, path in more.items() if path is not None}
+            code = written_at(said, create.qr_path)[:QR_MAX] if create.qr_path else ""
+            ends = moment_in(written_at(said, create.expires_path)) if create.expires_path else None
         except (UnreadableMessageError, GatewayFailedError):
             raise refused(create.url, answer.body, self._all_secrets) from None
         if create.redirect_hosts and urlsplit(url).hostname not in create.redirect_hosts:
             raise refused(create.url, answer.body, self._all_secrets)
-        kept = {name: text for name, text in shown.items() if text}
-        return Started({"kind": "redirect", "redirect_url": url, **kept}, external_ref=number or None)
+        shown = {"kind": "redirect", "redirect_url": url, **({"qr": code} if code else {})}
+        return Started(shown, external_ref=number or None, expires_at=ends)
 
     def _look_at(self, wanted: Create | Query, answer: Answer) -> object:
         """Return what an answer says, if it means success."""

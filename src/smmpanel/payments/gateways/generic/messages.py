@@ -42,6 +42,7 @@ def fields_of(notify: Notify, body: bytes) -> Mapping[str, object]:
         return read_json(body)
     if notify.body == "base64_json":
         return read_base64_json(body)
+    # A query is written like a form.
     try:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="strict")
     except ValueError:

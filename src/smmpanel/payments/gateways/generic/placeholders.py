@@ -11,7 +11,7 @@ import orjson
 KNOWN = frozenset(
     {
         "reference", "amount", "amount_minor", "currency", "description", "email", "user_id", "notify_url", "return_url",
-        "cancel_url", "ts", "ts_ms", "nonce", "gateway_id", "secret", "api_key",
+        "cancel_url", "ts", "ts_ms", "nonce", "gateway_id", "gateway_txn", "refund_key", "reason", "secret", "api_key",
     }
 )  # fmt: skip
 SECRET = frozenset({"secret", "api_key"})

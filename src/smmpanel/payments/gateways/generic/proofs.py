@@ -114,7 +114,7 @@ def _without_signature(notify: Notify, body: bytes, given: Sequence[str]) -> byt
     name = notify.sign.location.removeprefix("body:$.").encode()
     if len(given) != 1 or b"." in name or not given[0].isascii():
         return None
-    if notify.body == "form":
+    if is_form := notify.body in {"form", "query"}:
         member = re.compile(rb"(?:^|&)" + re.escape(name) + rb"=[^&]*")
     else:
         member = re.compile(rb'"' + re.escape(name) + rb'"\s*:\s*"' + re.escape(given[0].encode()) + rb'"')
@@ -122,8 +122,8 @@ def _without_signature(notify: Notify, body: bytes, given: Sequence[str]) -> byt
     if len(found) != 1 or body.count(b'"' + name + b'"') > 1:
         return None
     start, end = found[0].span()
-    comma = b"&" if notify.body == "form" else b","
-    if notify.body == "form":
+    comma = b"&" if is_form else b","
+    if is_form:
         return (body[:start] + body[end:]).removeprefix(comma)
     if body[start - 1 : start] == comma:
         return body[: start - 1] + body[end:]

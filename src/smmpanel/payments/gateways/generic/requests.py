@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
-from smmpanel.payments.gateways.generic.configuration import Create, Query, Sign
+from smmpanel.payments.gateways.generic.configuration import Create, Query, RefundCall, Sign
 from smmpanel.payments.gateways.generic.paths import name_of, put_at
 from smmpanel.payments.gateways.generic.placeholders import (
     Values,
@@ -67,7 +67,7 @@ class Ready:
             self.pairs[name_of(where)] = value
 
 
-def made(call: Create | Query, values: Values, secret: str) -> Ready:
+def made(call: Create | Query | RefundCall, values: Values, secret: str) -> Ready:
     """Fill a request's templates and sign it. Raises `GatewayFailedError` where it cannot be signed."""
     ready = Ready(filled_address(call.url, values), call.body_mode)
     ready.headers = {name.lower(): filled(text, values) for name, text in call.headers.items()}

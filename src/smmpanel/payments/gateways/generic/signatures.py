@@ -93,6 +93,9 @@ def signature_of(sign: Sign, signed: Signed, secret: str) -> str:
 def is_proved(sign: Sign, signed: Signed, given: Sequence[str], secrets: Sequence[str]) -> bool:
     """Whether one of the signatures given is right, with one of the secrets."""
     bare = [one.removeprefix(sign.prefix) for one in given if one.startswith(sign.prefix)]
+    if sign.encoding == "base64" and sign.algo not in TOKENS:
+        # In an address or a form, plus signs that nobody encoded have become blanks.
+        bare = [one.replace(" ", "+") for one in bare]
     if sign.algo == "rsa-sha256":
         content = bytes_of(sign, signed)
         return any(_rsa_holds(content, _read(one, sign.encoding), key) for one in bare for key in sign.public_keys)

@@ -86,7 +86,18 @@ amount_unit = "minor"
 sign = { algo = "sha512", payload = "sorted_kv", secret_position = "kv:key", encoding = "HEX", location = "query:sign", \
 timestamp_location = "body:$.ts" }
 [query.status_map]
-WORDS"""
+WORDS
+[refund]
+url = "ADDRESS/v1/orders/{reference}/refunds"
+headers = { X-Api-Key = "{api_key}" }
+body = { order_no = "{gateway_txn}", refund_no = "{refund_key}", amount = "{amount_minor:number}", reason = "{reason}" }
+success_when = "$.state == 0"
+refused_when = "$.state == 2"
+refund_id_path = "$.data.number"
+status_path = "$.data.status"
+status_map = { DONE = "done", FAILED = "failed" }
+sign = {}
+"""
 BY_FORM = """
 name = "sandbox_token"
 
@@ -135,10 +146,11 @@ class AnyHttp(Vendor):
         return {"configuration": written.strip(), **self.secrets}
 
     def routes(self) -> Sequence[Route]:
-        """Begin, and ask."""
+        """Begin, ask, and give back."""
         return (
             Route("POST", "/v1/orders", "create", self._create),
             Route("GET", "/v1/orders/{order_id}", "query", self._show),
+            Route("POST", "/v1/orders/{order_id}/refunds", "refund", self._refund),
         )
 
     def webhook(self, event: Event, now: datetime) -> Webhook | None:
@@ -155,13 +167,18 @@ class AnyHttp(Vendor):
         """The word OK."""
         return status == 200 and body == b"OK"
 
-    def _create(self, call: Call) -> Answer:
+    def _stranger(self, call: Call) -> Answer | None:
         stamp, signature = call.header("x-timestamp"), call.header("x-signature")
         expected = self._signature(f"{stamp}.".encode() + call.body)
         if call.header("x-api-key") != self.secrets["api_key"] or not hmac.compare_digest(expected, signature):
             return Answer({"state": 401, "message": "bad signature"}, status=401)
         if not stamp.isdigit() or abs(int(stamp) - call.desk.now.timestamp()) > DRIFT_SECONDS:
             return Answer({"state": 402, "message": "stale"}, status=401)
+        return None
+
+    def _create(self, call: Call) -> Answer:
+        if (refused := self._stranger(call)) is not None:
+            return refused
         wanted = call.json()
         number, amount = str(wanted.get("order_id", "")), wanted.get("amount")
         if not number or not isinstance(amount, int) or amount <= 0:
@@ -187,6 +204,20 @@ class AnyHttp(Vendor):
         if call.query.get("order_no") not in {"", payment.number}:
             return Answer({"state": 1, "message": "another order"})
         return Answer({"state": 0, "data": _order(payment, counted(payment), word_of(payment), None)})
+
+    def _refund(self, call: Call) -> Answer:
+        if (refused := self._stranger(call)) is not None:
+            return refused
+        wanted, payment = call.json(), call.desk.by_reference(call.named["order_id"])
+        amount, key = wanted.get("amount"), str(wanted.get("refund_no", ""))
+        is_known = payment is not None and payment.number == str(wanted.get("order_no")) and payment.moneys
+        if payment is None or not is_known or not isinstance(amount, int) or not key:
+            return Answer({"state": 2, "message": "no such payment"})
+        try:
+            given = call.desk.refund(payment, Decimal(amount) / CENTS, money=payment.moneys[0].number, key=key)
+        except ValueError:
+            return Answer({"state": 2, "message": "more than is left"})
+        return Answer({"state": 0, "data": {"number": given.number, "status": "DONE"}})
 
     def _signature(self, content: bytes) -> str:
         return hmac.digest(self.secrets["secret"].encode(), content, "sha256").hex()
