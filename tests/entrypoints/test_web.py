@@ -169,6 +169,7 @@ async def test_documentation_is_made_of_our_own_files_without_inline_scripts(cli
     policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
     assert policy["script-src"] == "'self'"
     assert policy["default-src"] == "'none'"
+    assert "unsafe" not in policy["style-src"]
     assert re.findall(r"<script(?![^>]*\bsrc=)", page.text) == []
     addresses = re.findall(r"(?:src|href|spec-url)=\"?'?([^\"' >]+)", page.text)
     assert len(addresses) >= 3
