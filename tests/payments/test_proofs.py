@@ -17,7 +17,7 @@ from smmpanel.accounts.states import Role
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.payments.deciding import approve_deposit, reject_deposit
 from smmpanel.payments.expiring import expire_deposits
-from smmpanel.payments.proof_files import KEPT_SIDE_MAX, UPLOAD_MAX_BYTES, read_proof
+from smmpanel.payments.proof_files import KEPT_SIDE_MAX, PASSES_PIXELS_MAX, UPLOAD_MAX_BYTES, read_proof
 from smmpanel.payments.proofs import KEPT_FOR, forget_old_proofs, proofs_of
 from staff_browser import OWN, StaffBrowser, sign_in
 
@@ -82,6 +82,25 @@ def test_transparent_pictures_stand_on_white() -> None:
     drawn = BytesIO()
     Image.new("RGBA", (32, 32), (0, 0, 0, 0)).save(drawn, "PNG")
     assert Image.open(BytesIO(read_proof(drawn.getvalue()).content)).getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_what_has_to_be_in_memory_as_a_whole_may_be_less() -> None:
+    """A JPEG in several passes takes 430 MB of memory at 64 million pixels, in one pass 120."""
+    size, drawn = (4600, 4400), Image.new("L", (4600, 4400))
+    for more, taken in (({}, True), ({"progressive": True}, False)):
+        sent = BytesIO()
+        drawn.save(sent, "JPEG", **more)
+        if taken:
+            assert read_proof(sent.getvalue()).media_type == "image/jpeg"
+            # The same, but for a second colour that comes in a scan of its own.
+            head = sent.getvalue().index(b"\xff\xc0") + 9
+            sent.getbuffer()[head] = 3
+            with pytest.raises(InvalidInputError, match="file"):
+                read_proof(sent.getvalue())
+            continue
+        with pytest.raises(InvalidInputError, match="file"):
+            read_proof(sent.getvalue())
+    assert size[0] * size[1] > PASSES_PIXELS_MAX
 
 
 def test_large_photographs_are_kept_smaller() -> None:

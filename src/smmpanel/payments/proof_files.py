@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 UPLOAD_MAX_BYTES = 5 * 1024 * 1024
 SIDE_MIN, SIDE_MAX = 16, 16_384
-PIXELS_MAX = {"JPEG": 64_000_000, "PNG": 20_000_000, "WEBP": 20_000_000}
-"""Only JPEG can be decoded smaller than it is; of the others every pixel is in memory for a moment."""
+PIXELS_MAX = {"JPEG": 64_000_000, "PNG": 20_000_000, "WEBP": 12_000_000}
+"""Only JPEG can be decoded smaller than it is; of the others every pixel is in memory for a moment, of WebP four times."""
+PASSES_PIXELS_MAX = 20_000_000
+"""Of a JPEG that comes in several passes: all of them are in memory before there is a picture."""
 KEPT_SIDE_MAX = 2400
 QUALITY = 85
 PDF, JPEG = "application/pdf", "image/jpeg"
@@ -24,6 +26,8 @@ NOT_A_PROOF = marked("Choose a JPEG, PNG or WebP picture, or a PDF.")
 TOO_HEAVY = marked("The file is larger than 5 MB. Choose a smaller one.")
 WRONG_SIZE = marked("The picture is too large or too small. Take a screenshot of it and send that.")
 _MAGIC = ((b"\x89PNG\r\n\x1a\n", "PNG"), (b"\xff\xd8\xff", "JPEG"))
+_SOF, _SOS, _FILL = (0xC0, 0xC1), 0xDA, 0xFF
+_PASSES = frozenset({*range(0xC2, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _PDF_START, _PDF_END, _PDF_TAIL = b"%PDF-", b"%%EOF", 2048
 _one_at_a_time = threading.Lock()
 
@@ -73,20 +77,40 @@ def _drawn_anew(sent: bytes, kind: str) -> bytes:
                 width, height = found.size
                 if not SIDE_MIN <= min(width, height) <= max(width, height) <= SIDE_MAX:
                     raise InvalidInputError(field="file", reason=WRONG_SIZE)
-                if width * height > PIXELS_MAX[kind]:
+                most = PASSES_PIXELS_MAX if kind == "JPEG" and not _is_in_one_pass(sent) else PIXELS_MAX[kind]
+                if width * height > most:
                     raise InvalidInputError(field="file", reason=WRONG_SIZE)
+                # Made smaller while it is decoded where that can be done, and before anything copies it.
                 if kind == "JPEG":
                     found.draft("RGB", (KEPT_SIDE_MAX, KEPT_SIDE_MAX))
+                found.thumbnail((KEPT_SIDE_MAX, KEPT_SIDE_MAX), Image.Resampling.BICUBIC, reducing_gap=None)
                 upright = ImageOps.exif_transpose(found)
                 return _written(upright)
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as broken:
         raise InvalidInputError(field="file", reason=NOT_A_PROOF) from broken
 
 
+def _is_in_one_pass(sent: bytes) -> bool:
+    """Whether a JPEG is decoded from top to bottom: its first scan has all colours, and no further one refines them."""
+    at, colours = 2, b""
+    while sent[at : at + 1] == b"\xff" and len(sent) > at + 4:
+        marker = sent[at + 1]
+        if marker == _FILL:
+            at += 1
+            continue
+        if marker == _SOS:
+            return colours != b"" and sent[at + 4 : at + 5] == colours
+        if marker in _PASSES:
+            return False
+        if marker in _SOF:
+            colours = sent[at + 9 : at + 10]
+        at += 2 + int.from_bytes(sent[at + 2 : at + 4])
+    return False
+
+
 def _written(picture: "Image.Image") -> bytes:
     from PIL import Image
 
-    picture.thumbnail((KEPT_SIDE_MAX, KEPT_SIDE_MAX), Image.Resampling.BICUBIC)
     # Pixels on white only: what else the file carried, such as where a photograph was taken, stays behind.
     plain = Image.new("RGB", picture.size, "white")
     seen = picture.convert("RGBA") if "A" in picture.getbands() or "transparency" in picture.info else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -69,6 +70,22 @@ async def claim_paid(
     await tell(session, LIVE_NAME, [deposit.user_id])
 
 
+async def check_room(session: AsyncSession, deposit: Deposit, sent: bytes, *, by_staff: bool) -> None:
+    """Raise `InvalidInputError` or `ProofNotTakenError` for a file that is not taken whatever it holds: reading it takes pains."""
+    if not takes_proofs(deposit, by_staff=by_staff):
+        raise ProofNotTakenError
+    _check_room(await _digests(session, deposit.id), sha256(sent).digest())
+
+
+def _check_room(known: Collection[bytes], digest: bytes) -> None:
+    if digest not in known and len(known) >= PROOFS_MAX:
+        raise InvalidInputError(field="file", reason=ENOUGH)
+
+
+async def _digests(session: AsyncSession, deposit_id: int) -> Collection[bytes]:
+    return (await session.scalars(select(DepositProof.digest).where(DepositProof.deposit_id == deposit_id))).all()
+
+
 async def _claim(session: AsyncSession, deposit_id: int, payer: str, now: datetime) -> None:
     written = insert(DepositClaim).values(deposit_id=deposit_id, payer=payer, claimed_at=now)
     if payer:
@@ -81,13 +98,11 @@ async def _claim(session: AsyncSession, deposit_id: int, payer: str, now: dateti
 
 
 async def _keep(session: AsyncSession, deposit_id: int, file: ProofFile, now: datetime) -> None:
-    row = DepositProof
-    known = (await session.scalars(select(row.digest).where(row.deposit_id == deposit_id))).all()
+    known = await _digests(session, deposit_id)
+    _check_room(known, file.digest)
     if file.digest in known:
         return
-    if len(known) >= PROOFS_MAX:
-        raise InvalidInputError(field="file", reason=ENOUGH)
-    kept = row(
+    kept = DepositProof(
         deposit_id=deposit_id,
         media_type=file.media_type,
         size=len(file.content),
