@@ -72,6 +72,7 @@ MADE = {
     "prepayId": ORDER,
     "checkoutUrl": "https://pay.binance.com/checkout/abc",
     "qrContent": "https://app.binance.com/qr/dplk123",
+    "expireTime": STAMP + 3600 * 1000,
 }
 
 
@@ -112,7 +113,8 @@ async def test_an_order_without_a_code_that_can_be_scanned_has_its_page(vendor: 
 
 async def test_orders_stay_open_for_an_hour_at_most(vendor: FakeVendor) -> None:
     vendor.answering(success(MADE))
-    await at(vendor).start(intent(expires_at=NOW + timedelta(days=2)))
+    started = await at(vendor).start(intent(expires_at=NOW + timedelta(days=2)))
+    assert started.expires_at == NOW + timedelta(hours=1)
     assert vendor.sent[0].json["orderExpireTime"] == STAMP + 3600 * 1000
 
 

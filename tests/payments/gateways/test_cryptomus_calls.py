@@ -67,8 +67,10 @@ async def test_an_invoice_is_made(vendor: FakeVendor) -> None:
 
 @pytest.mark.parametrize(("minutes", "seconds"), [(1, 300), (60 * 24 * 7, 43200)])
 async def test_invoices_last_as_long_as_they_may(vendor: FakeVendor, minutes: int, seconds: int) -> None:
-    vendor.answering((200, answered("check")))
-    await at(vendor).start(intent(expires_at=NOW + timedelta(minutes=minutes)))
+    ends = int((NOW + timedelta(seconds=seconds)).timestamp())
+    vendor.answering((200, answered("check", expired_at=ends)))
+    started = await at(vendor).start(intent(expires_at=NOW + timedelta(minutes=minutes)))
+    assert started.expires_at == NOW + timedelta(seconds=seconds)
     assert vendor.sent[0].json["lifetime"] == seconds
 
 

@@ -1,6 +1,7 @@
 """Any gateway over HTTP among the payment methods: the one that nobody has described yet, and what staff are told."""
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from sqlalchemy import select
 
 import smmpanel.entrypoints.preset_parts  # noqa: F401 - what the sections of presets mean
 from payments.conftest import Till
-from payments.gateways.describing import SECRET, described, gateway
+from payments.gateways.describing import SECRET, Raw, described, gateway
+from payments.gateways.fake_vendor import fake_vendor
 from smmpanel.accounts.access import Actor
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.payments.gateways.generic.gateway import HttpGateway
@@ -131,6 +133,26 @@ def test_the_description_in_the_manual_is_right() -> None:
     }
     [notice] = own.read(Message({}, json.dumps({"env": "live", "order": order}).encode()), "signature").notices
     assert (notice.external_id, notice.amount, notice.unproved) == ("any_pay:7", Decimal("25.50"), False)
+
+
+async def test_a_deposit_ends_when_its_gateway_says_so(till: Till) -> None:
+    async with fake_vendor() as vendor:
+        made = {**described()["create"], "url": f"{vendor.url}/v1/orders", "expires_path": "$.data.till"}
+        till.methods["http"] = await described_method(till, described(create=made))
+        for minutes, lasts in ((10, 10), (600, 60), (-5, 60)):
+            ends = till.panel.clock() + timedelta(minutes=minutes)
+            vendor.answering((200, {"data": {"url": "https://pay.test/p/1", "till": int(ends.timestamp())}}))
+            deposit = await till.open(gateway="http")
+            assert abs(deposit.expires_at - deposit.created_at - timedelta(minutes=lasts)) < timedelta(seconds=5)
+
+
+async def described_method(till: Till, raw: Raw) -> int:
+    """Have a described gateway offered."""
+    terms = MethodTerms("Any", "VND", Decimal(1), expires_minutes=60, options={"configuration": json.dumps(raw)})
+    async with till.panel.db.transaction() as session:
+        made = await add_method(session, till.panel, "http", terms, actor=Actor.cli(), secrets={"secret": SECRET})
+        await enable_method(session, till.panel, made.id, actor=Actor.cli())
+        return made.id
 
 
 async def test_a_description_can_be_too_long(till: Till) -> None:

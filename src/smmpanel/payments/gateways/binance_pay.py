@@ -35,6 +35,7 @@ from smmpanel.payments.gateways.binance_pay_signing import (
 )
 from smmpanel.payments.gateways.calling import SAID_MAX, call
 from smmpanel.payments.gateways.hosted import Hosted
+from smmpanel.payments.gateways.parts import moment_in
 from smmpanel.payments.protocol import (
     Asked,
     GatewayFailedError,
@@ -128,10 +129,11 @@ class BinancePay(Hosted):
         try:
             made = fields_in(envelope.data)
             number, code = number_in(made.get("prepayId")), text_in(made.get("qrContent"))
+            ends = moment_in(text_in(made.get("expireTime")))
         except UnreadableMessageError:
             raise GatewayFailedError from None
         shown = {"kind": "redirect", "redirect_url": link_in(made.get("checkoutUrl"))}
-        return Started(shown | ({"qr": code} if 0 < len(code) <= QR_MAX else {}), number)
+        return Started(shown | ({"qr": code} if 0 < len(code) <= QR_MAX else {}), number, ends)
 
     def verify(self, message: Message, now: datetime) -> str | None:
         """Return `rsa` for a message that was signed with a key of Binance's, not long ago."""
@@ -164,7 +166,7 @@ class BinancePay(Hosted):
             "refundRequestId": number,
             "prepayId": wanted.external_id,
             "refundAmount": json_number(wanted.amount),
-            "refundReason": wanted.reason[:REASON_MAX],
+            **({"refundReason": wanted.reason[:REASON_MAX]} if wanted.reason else {}),
         }
         await self._send("/binancepay/openapi/order/refund", asked, wanted.payment.now, acts=True)
         return Refunded(number, "pending")

@@ -26,6 +26,7 @@ from smmpanel.payments.gateways.cryptomus_messages import (
     word_of,
 )
 from smmpanel.payments.gateways.hosted import Hosted
+from smmpanel.payments.gateways.parts import moment_in
 from smmpanel.payments.protocol import (
     Asked,
     GatewayFailedError,
@@ -125,13 +126,13 @@ class Cryptomus(Hosted):
         try:
             made = invoice_in(answer)
             same = (text_in(made.get("order_id")), text_in(made.get("currency")), amount_in(made.get("amount")))
-            number = number_in(made.get("uuid"))
+            number, ends = number_in(made.get("uuid")), moment_in(text_in(made.get("expired_at")))
         except UnreadableMessageError:
             raise GatewayFailedError from None
         if same != (intent.reference, intent.currency, intent.amount):
             log.warning("gateway_has_another_invoice", gateway=self.slug, reference=intent.reference)
             raise GatewayFailedError
-        return Started({"kind": "redirect", "redirect_url": link_in(made.get("url"))}, number)
+        return Started({"kind": "redirect", "redirect_url": link_in(made.get("url"))}, number, ends)
 
     def verify(self, message: Message, _now: datetime) -> str | None:
         """Return `md5` for a message whose bytes are signed, without the signature in them."""

@@ -15,7 +15,7 @@ from smmpanel.kernel.i18n import marked
 from smmpanel.payments.gateways.addresses import check_address, link_in
 from smmpanel.payments.gateways.calling import call_json, refused
 from smmpanel.payments.gateways.hosted import WithBearerKey, another_address
-from smmpanel.payments.gateways.parts import object_in
+from smmpanel.payments.gateways.parts import object_in, unix_moment
 from smmpanel.payments.gateways.stripe_messages import REFERENCE, charge_in, places, read_answer, read_event
 from smmpanel.payments.minor_units import to_minor
 from smmpanel.payments.protocol import (
@@ -95,7 +95,11 @@ class Stripe(WithBearerKey):
         number = made.get("id")
         if made.get("livemode", self._is_live) is not self._is_live or not isinstance(number, str) or not number:
             raise refused(url, "a session of another environment, or without a number", self._all_secrets)
-        return Started({"kind": "redirect", "redirect_url": link_in(made.get("url"))}, external_ref=number)
+        shown, ends = (
+            {"kind": "redirect", "redirect_url": link_in(made.get("url"))},
+            unix_moment(made.get("expires_at")),
+        )
+        return Started(shown, external_ref=number, expires_at=ends)
 
     def verify(self, message: Message, now: datetime) -> str | None:
         """Say whether one of the `v1` signatures holds, of a time near ours, and the event is of the key's environment."""

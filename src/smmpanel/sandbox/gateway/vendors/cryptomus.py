@@ -121,7 +121,8 @@ class Cryptomus(Vendor):
         fields = _invoice(payment, _word(payment), _counted(payment))
         # In answers nothing is said in dollars.
         del fields["payment_amount_usd"]
-        return Answer({"state": 0, "result": {**fields, "url": call.desk.page(payment)}})
+        ends = int((payment.expires_at or payment.created_at).timestamp())
+        return Answer({"state": 0, "result": {**fields, "expired_at": ends, "url": call.desk.page(payment)}})
 
     def _stranger(self, call: Call) -> Answer | None:
         is_known = call.header("merchant") == self.secrets["merchant"]
