@@ -1,5 +1,6 @@
 """Proofs of payment: what is taken, what is left of it, who sees it, and for how long."""
 
+import struct
 import zlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -7,7 +8,7 @@ from io import BytesIO
 from struct import pack
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from making import make_user
 from payments.browsers import browser_of
@@ -68,6 +69,26 @@ def test_nothing_but_pixels_is_left_of_a_photograph() -> None:
     shown = Image.open(BytesIO(kept))
     assert not shown.getexif()
     assert shown.size == (200, 320), "it stands upright, although nothing says so any more"
+
+
+@pytest.mark.parametrize("held", range(1, 9))
+def test_photographs_stand_upright_however_the_camera_was_held(held: int) -> None:
+    exif, drawn, sent = Image.Exif(), Image.new("RGB", (64, 32), "white"), BytesIO()
+    drawn.paste("black", (0, 0, 16, 16))
+    exif[0x0112] = held
+    drawn.save(sent, "JPEG", exif=exif)
+    kept = Image.open(BytesIO(read_proof(sent.getvalue()).content)).convert("1")
+    with Image.open(sent) as photograph:
+        assert kept.tobytes() == ImageOps.exif_transpose(photograph).convert("1").tobytes()
+
+
+@pytest.mark.filterwarnings("ignore:Truncated File Read")
+def test_unreadable_notes_of_a_camera_are_no_fault() -> None:
+    sent = with_place()
+    broken = sent.replace(b"\x01\x0e\x00\x02", b"\x01\x0e\x00\x05")
+    with pytest.raises(struct.error), Image.open(BytesIO(broken)) as photograph:
+        ImageOps.exif_transpose(photograph)
+    assert read_proof(broken).media_type == "image/jpeg"
 
 
 def test_what_hides_behind_a_picture_is_gone() -> None:

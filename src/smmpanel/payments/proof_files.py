@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.i18n import marked
+from smmpanel.kernel.logging import get_logger
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,10 +27,14 @@ NOT_A_PROOF = marked("Choose a JPEG, PNG or WebP picture, or a PDF.")
 TOO_HEAVY = marked("The file is larger than 5 MB. Choose a smaller one.")
 WRONG_SIZE = marked("The picture is too large or too small. Take a screenshot of it and send that.")
 _MAGIC = ((b"\x89PNG\r\n\x1a\n", "PNG"), (b"\xff\xd8\xff", "JPEG"))
+_HELD = 0x0112
+"""Where a photograph says how the camera was held, from 1 to 8."""
 _SOF, _SOS, _FILL = (0xC0, 0xC1), 0xDA, 0xFF
 _PASSES = frozenset({*range(0xC2, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _PDF_START, _PDF_END, _PDF_TAIL = b"%PDF-", b"%%EOF", 2048
 _one_at_a_time = threading.Lock()
+
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +71,52 @@ def _kind_of(sent: bytes) -> str | None:
 
 def _drawn_anew(sent: bytes, kind: str) -> bytes:
     # Loaded with the first picture: processes that see none need not carry it.
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         with warnings.catch_warnings():
-            # How many pixels are too many is said here, for each kind.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # How many pixels are too many is said here, for each kind; and what else is odd is nobody's concern.
+            warnings.simplefilter("ignore")
             # The first bytes said what it is: no other decoder is let near it.
             with Image.open(BytesIO(sent), formats=[kind]) as found:
-                width, height = found.size
-                if not SIDE_MIN <= min(width, height) <= max(width, height) <= SIDE_MAX:
-                    raise InvalidInputError(field="file", reason=WRONG_SIZE)
-                most = PASSES_PIXELS_MAX if kind == "JPEG" and not _is_in_one_pass(sent) else PIXELS_MAX[kind]
-                if width * height > most:
-                    raise InvalidInputError(field="file", reason=WRONG_SIZE)
+                _check_size(*found.size, sent, kind)
                 # Made smaller while it is decoded where that can be done, and before anything copies it.
                 if kind == "JPEG":
                     found.draft("RGB", (KEPT_SIDE_MAX, KEPT_SIDE_MAX))
                 found.thumbnail((KEPT_SIDE_MAX, KEPT_SIDE_MAX), Image.Resampling.BICUBIC, reducing_gap=None)
-                upright = ImageOps.exif_transpose(found)
-                return _written(upright)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as broken:
+                return _written(_upright(found))
+    except InvalidInputError:
+        raise
+    except Exception as broken:
+        # Decoders raise whatever they stumble over.
         raise InvalidInputError(field="file", reason=NOT_A_PROOF) from broken
+
+
+def _check_size(width: int, height: int, sent: bytes, kind: str) -> None:
+    most = PASSES_PIXELS_MAX if kind == "JPEG" and not _is_in_one_pass(sent) else PIXELS_MAX[kind]
+    if not SIDE_MIN <= min(width, height) <= max(width, height) <= SIDE_MAX or width * height > most:
+        raise InvalidInputError(field="file", reason=WRONG_SIZE)
+
+
+def _upright(picture: "Image.Image") -> "Image.Image":
+    """Turn a picture as the camera says that it was held; what says it unreadably says nothing."""
+    from PIL import Image
+
+    turns = Image.Transpose
+    way = None
+    try:
+        way = {
+            2: turns.FLIP_LEFT_RIGHT,
+            3: turns.ROTATE_180,
+            4: turns.FLIP_TOP_BOTTOM,
+            5: turns.TRANSPOSE,
+            6: turns.ROTATE_270,
+            7: turns.TRANSVERSE,
+            8: turns.ROTATE_90,
+        }.get(int(picture.getexif().get(_HELD) or 1))
+    except Exception:  # noqa: BLE001 - the notes of a camera are no reason to refuse a picture
+        log.debug("proof_notes_unreadable")
+    return picture if way is None else picture.transpose(way)
 
 
 def _is_in_one_pass(sent: bytes) -> bool:
