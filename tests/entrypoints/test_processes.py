@@ -12,7 +12,7 @@ BECOMES_ANOTHER = 'left=$((left - 1)); export left; if [ "$left" -gt 0 ]; then e
 
 @pytest.mark.skipif(not LINUX, reason="looks at /proc")
 def test_a_process_that_becomes_another_program_is_never_taken_for_one_that_ended():
-    with subprocess.Popen(["/bin/sh", "-c", BECOMES_ANOTHER, BECOMES_ANOTHER], env={"left": "1000"}) as process:
+    with subprocess.Popen(["/bin/sh", "-c", BECOMES_ANOTHER, BECOMES_ANOTHER], env={"left": "300"}) as process:
         looks = 0
         while process.poll() is None:
             command = command_of(process.pid)
