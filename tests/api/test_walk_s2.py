@@ -185,6 +185,10 @@ async def walk_the_admin_panel(site, *, me, friend, open_order):
     one = await site.get(f"/api/admin/users/{panel.public_ids.uuid_of('user', friend)}")
     assert one["balance"] == 350_000
 
+    for path in ("/docs", "/redoc"):
+        assert (await site.http.get(path)).status_code == 200
+    assert (await site.http.get("/health")).json()["database"] == "ok"
+
     banned = await site.put(f"/api/admin/users/{buyer}/ban", {"banned": True, "reason": "Charged back"})
     assert banned["state"] == "banned"
     site.headers = {}

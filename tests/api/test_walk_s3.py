@@ -204,6 +204,13 @@ async def test_the_specification_from_signing_up_to_the_history_of_orders(site):
     assert await site.get("/api/orders") == await site.get("/api/user/orders") == history
     one = await site.get(f"/api/orders/{ordered['order_id']}")
     assert (one["note"], one["price"], one["status"]) == ("Optional note", 2375, "completed")
+    # So many more that there are as many as are printed.
+    async with site.panel.db.transaction() as session:
+        await credit(session, site.panel.public_ids.number_of("user", user["id"]), "10000", "VND")
+    more = "\n".join(f"1 | https://facebook.com/post/{number} | 100" for number in range(1000, 1048))
+    assert (await site.post("/api/orders/mass", {"text": more}))["placed"] == 48
+    whole = await site.get("/api/orders/history", page=1, limit=20, status="all")
+    assert (whole["pagination"], len(whole["data"])) == (HISTORY["pagination"], 20)
     await assert_books(site.panel.db)
 
 

@@ -43,7 +43,8 @@ async def test_preparing_gives_a_new_panel_its_preset_and_its_first_admin(settin
         assert panel.currency == prepared.currency == options["currency"]
         assert options["preset"] == "bumx"
         assert options["default_markup_percent"]
-        assert (await session.scalars(select(User.role))).all() == [Role.MASTER_ADMIN]
+        [admin] = await session.scalars(select(User))
+        assert (admin.role, admin.language, admin.time_zone) == (Role.MASTER_ADMIN, "vi", "Asia/Ho_Chi_Minh")
 
 
 async def test_preparing_again_changes_nothing(settings, database_url, db: Database):

@@ -1,6 +1,6 @@
 """The people who run the panel: the first admin, further ones, roles and permissions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -16,6 +16,7 @@ from smmpanel.accounts.states import AccountState, Role
 from smmpanel.accounts.suspending import NotYourselfError, keep_one_master_admin
 from smmpanel.kernel.errors import ConflictError, ForbiddenError
 from smmpanel.kernel.ids import random_text
+from smmpanel.kernel.options import read_option
 from smmpanel.kernel.settings import Settings
 
 FIRST_ADMIN_LOCK = 0x5A11_0001
@@ -56,6 +57,7 @@ async def ensure_first_admin(session: AsyncSession, settings: Settings) -> First
         email=email,
         password_hash=await hash_password(password),
         role=Role.MASTER_ADMIN,
+        **await _customs(session),
     )
     await audit(session, Actor.system(), Permission.STAFF_EDIT, f"user:{user.id}", after={"role": user.role})
     return FirstAdmin(user.id, user.username, None if given else password)
@@ -70,10 +72,21 @@ async def create_admin(
     check_username(username)
     address = normal_email(email)
     user = await add_user(
-        session, username=username, email=address, password_hash=await hash_password(password), role=role
+        session,
+        username=username,
+        email=address,
+        password_hash=await hash_password(password),
+        role=role,
+        **await _customs(session),
     )
     await audit(session, actor, Permission.STAFF_EDIT, f"user:{user.id}", after={"username": username, "role": role})
     return user
+
+
+async def _customs(session: AsyncSession) -> Mapping[str, str]:
+    """Return the panel's own language and time zone, which who runs it begins with."""
+    found = {name: await read_option(session, name) for name in ("language", "time_zone")}
+    return {name: value for name, value in found.items() if value}
 
 
 async def set_role(session: AsyncSession, actor: Actor, user_id: int, role: Role) -> User:
