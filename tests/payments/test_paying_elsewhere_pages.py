@@ -1,6 +1,7 @@
 """Paying at a gateway: the form and the link that lead there, coming back, and asking how it stands."""
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -68,6 +69,16 @@ async def ask_at(till: Till, deposit: Deposit, **values: Any) -> Any:
         if values:
             await session.execute(update(Deposit).where(Deposit.id == deposit.id).values(**values))
         return await session.scalar(select(Deposit.ask_at).where(Deposit.id == deposit.id))
+
+
+async def test_what_an_amount_of_another_currency_comes_to_is_said_in_the_wallets(
+    esewa: Till, customer: StaffBrowser
+) -> None:
+    query = {"method": esewa.methods["esewa"], "amount": "500"}
+    asked = await customer.client.get("/add-funds", params=query, headers={"hx-request": "true"})
+    assert re.search(r"You get</dt><dd>₫90,000<", asked.text)
+    deposit = await esewa.open(500, gateway="esewa")
+    assert re.search(r"You get</dt><dd>₫90,000<", (await customer.get(f"/deposits/{deposit.id}")).text)
 
 
 async def test_a_form_is_sent_to_exactly_one_place_and_carries_nothing_of_ours(

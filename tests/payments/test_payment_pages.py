@@ -175,6 +175,8 @@ async def test_money_of_nobody_is_assigned_or_dismissed(till: Till, admin: Staff
     assert f'name="deposit" value="{deposit.id}"' in page.text
     assert (await admin.post("/staff/deposits/money/1/assign", {})).status_code == 422
     assert (await admin.post("/staff/deposits/money/1/assign", {"user": "nobody"})).status_code == 422
+    unknown = await admin.post("/staff/deposits/money/1/assign", {"deposit": "999"})
+    assert (unknown.status_code, "There is no such deposit." in unknown.text) == (422, True)
     assert (await admin.post("/staff/deposits/money/1/assign", {"deposit": deposit.id})).status_code == 303
     assert (await admin.post("/staff/deposits/money/1/assign", {"deposit": deposit.id})).status_code == 409
     async with till.panel.db.transaction() as session:

@@ -9,12 +9,13 @@ import pytest
 from sqlalchemy import select
 
 from making import make_user, staff
+from payments.browsers import browser_of
 from payments.conftest import Till
 from payments.counters import Desk, S, desk_of
 from payments.test_payment_api import caller
 from payments.test_returning import alerts
 from smmpanel.accounts.access import Actor, MissingPermissionError, Permission
-from smmpanel.accounts.models import AuditEntry
+from smmpanel.accounts.models import AuditEntry, User
 from smmpanel.entrypoints.web import build_app
 from smmpanel.kernel.options import write_option
 from smmpanel.payments.confirming import confirm, withdraw
@@ -197,8 +198,18 @@ async def test_pages_of_the_first_and_the_second_person(till: Till, language: st
     shown = await other.get(path, params={"lang": language})
     assert 'id="back-h"' in shown.text
     assert 'id="two-h"' in shown.text
+    mine = f"/deposits/{desk.deposit.id}"
+    async with browser_of(till, till.user) as customer:
+        on_its_way = (await customer.get(mine, params={"lang": "en"})).text
+    assert "Part of this deposit is being paid back to you." in on_its_way
+    assert 'hx-trigger="panel:deposits from:body"' in on_its_way
     till.panel.payment_gateways.get("refunding").counter.refunds.append(Refunded("r1", "done"))
     await send_refunds.function(till.panel)
+    async with browser_of(till, till.user) as customer:
+        assert "Part of this deposit was paid back to you." in (await customer.get(mine)).text
+    # What the gateway says in sum afterwards is no other refund.
+    assert await desk.told(S.PARTIALLY_REFUNDED, 60_000, return_id="sum", is_total=True) == "duplicate"
+    assert (await other.get(path)).text.count("<summary>") == shown.text.count("<summary>") + 1
     assert (await other.post("/staff/deposits/second/9/confirm")).status_code == 404
 
 
@@ -230,6 +241,9 @@ async def test_pages_of_money_that_is_assigned(till: Till) -> None:
     assert sent.headers["location"] == "/staff/deposits/money/1"
     seen = await other.get("/staff/deposits/money/1")
     assert "/second/1/confirm" in seen.text
+    async with till.panel.db.transaction() as session:
+        owner = (await session.get_one(User, till.user)).username
+    assert f'{owner} · <a href="/staff/deposits/{deposit.id}">' in seen.text, "to whom it goes"
     assert (await other.post("/staff/deposits/second/1/confirm")).headers["location"] == f"/staff/deposits/{deposit.id}"
     assert await till.balance() == 100_000
 

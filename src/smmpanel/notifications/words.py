@@ -172,7 +172,7 @@ def _shown(fields: Mapping[str, Any], formats: Formats) -> dict[str, Any]:
     shown: dict[str, Any] = {"service": "", "reason": "", **fields}
     for name in _AMOUNTS:
         if name in fields:
-            shown[name] = formats.exact(Decimal(str(fields[name])), fields.get("currency"))
+            shown[name] = formats.brief(Decimal(str(fields[name])), fields.get("currency"))
     for name in _COUNTS:
         if name in fields:
             shown[name] = formats.num(int(fields[name]))

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.payments.matching import STAFF, deposits_named, known_receipt
 from smmpanel.payments.models import Deposit, Receipt, ReceiptState
 from smmpanel.payments.opening import locked_deposit
 from smmpanel.payments.protocol import Notice
-from smmpanel.payments.return_models import PaymentReturn
+from smmpanel.payments.return_models import PaymentReturn, ReturnState
 
 RECEIPTS_MAX = 100
 
@@ -77,3 +77,10 @@ async def _alias_of(session: AsyncSession, deposit: Deposit, notice: Notice) -> 
             return receipt
     credited = [one for one in found if one.state == ReceiptState.CREDITED]
     return credited[0] if len(credited) == 1 and credited[0].source == STAFF and not credited[0].also else None
+
+
+async def is_being_paid_back(session: AsyncSession, deposit_id: int) -> bool:
+    """Whether some of a deposit is on its way back, so that its customer does not have it yet."""
+    row = PaymentReturn
+    is_open = row.state.in_([ReturnState.PENDING.value, ReturnState.UNKNOWN.value])
+    return bool(await session.scalar(select(exists().where(row.deposit_id == deposit_id, is_open))))

@@ -58,6 +58,8 @@ class Sum:
     amount: Decimal
     fee: Decimal
     currency: str
+    wallet: Decimal | None = None
+    """What is credited in the wallet's currency, at today's rate; nothing if that is this one, or there is no rate."""
     bonus: Bonus | None = None
     """What comes on top of it, in the wallet's currency."""
 
@@ -195,15 +197,13 @@ async def _sum(
     if amount is None:
         return None
     fee = fee_on(amount, method.fee_percent, method.fee_fixed)
-    bonus = None
-    if offers:
-        try:
-            rate = (await rate_to(session, method.currency, panel.currency)).value
-        except FxRateMissingError:
-            return Sum(amount, fee, method.currency)
-        paid, taken = in_wallet(amount, rate), in_wallet(fee, rate)
-        bonus = best_bonus(offers, method_id=method.id, paid=paid, credited=paid - taken, at=panel.clock())
-    return Sum(amount, fee, method.currency, bonus)
+    try:
+        rate = (await rate_to(session, method.currency, panel.currency)).value
+    except FxRateMissingError:
+        return Sum(amount, fee, method.currency)
+    paid, taken = in_wallet(amount, rate), in_wallet(fee, rate)
+    bonus = best_bonus(offers, method_id=method.id, paid=paid, credited=paid - taken, at=panel.clock())
+    return Sum(amount, fee, method.currency, None if method.currency == panel.currency else paid - taken, bonus)
 
 
 def _faults(request: Request, wrong: PanelError) -> dict[str, str]:

@@ -29,6 +29,7 @@ from smmpanel.payments.pages.deposits import PATH
 from smmpanel.payments.proof_models import DepositClaim, DepositProof
 from smmpanel.payments.proofs import PROOFS_MAX, claim_of, proofs_of, takes_proofs
 from smmpanel.payments.queries import deposit_line, story_of
+from smmpanel.payments.returned_payments import is_being_paid_back
 from smmpanel.payments.showing import TransferDetails, transfer_details
 from smmpanel.payments.stages import Stage, is_open, stage_of
 from smmpanel.payments.vietqr import qr_png, qr_svg
@@ -81,6 +82,10 @@ class DepositPage:
     rest: Decimal
     bonus: Decimal
     """What came on top of it."""
+    gained: Decimal | None
+    """What it will come to in the wallet, where that has another currency."""
+    on_its_way: bool
+    """Whether some of it is being paid back, and nobody has said yet that it is done."""
     promised: Bonus | None
     """What will come on top of it, if it is paid in time."""
     can_check: bool
@@ -153,11 +158,12 @@ async def deposit_page(
     waits = stage in {Stage.WAITING, Stage.PART}
     outside = elsewhere(deposit) if stage is Stage.WAITING else None
     details = transfer_details(deposit, rest=True) if waits else None
+    on_its_way = stage in {Stage.REFUNDED, Stage.PARTLY_REFUNDED} and await is_being_paid_back(session, deposit_id)
     shown = DepositPage(
         deposit=deposit,
         method=line.method,
         stage=stage,
-        is_open=is_open(stage),
+        is_open=is_open(stage) or on_its_way,
         details=details,
         elsewhere=outside,
         qr=_qr(request, details, outside),
@@ -167,6 +173,8 @@ async def deposit_page(
         more_in_review=stage is Stage.PAID and any(one.state == "review" for one in receipts),
         rest=max(deposit.amount - deposit.received, Decimal(0)),
         bonus=(await bonuses_given(session, [deposit_id])).get(deposit_id, Decimal(0)),
+        gained=_gained(deposit) if stage is Stage.WAITING else None,
+        on_its_way=on_its_way,
         promised=await _promised(session, deposit) if stage is Stage.WAITING else None,
         can_check=is_open(stage) and not by_staff and await can_be_asked(session, panel, deposit),
         has_receipt=deposit.credited > 0,
@@ -178,6 +186,12 @@ async def deposit_page(
     )
     status = HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK
     return page(request, "payments/deposit.html", shown, fragment="state", status=status)
+
+
+def _gained(deposit: Deposit) -> Decimal | None:
+    if deposit.currency == deposit.wallet_currency:
+        return None
+    return in_wallet(deposit.amount - fee_on(deposit.amount, deposit.fee_percent, deposit.fee_fixed), deposit.rate)
 
 
 async def _promised(session: AsyncSession, deposit: Deposit) -> Bonus | None:

@@ -59,6 +59,8 @@ class Awaited:
     state: tuple[str, str]
     first: str
     second: str
+    to: str
+    """Whose wallet money that is assigned goes to; empty for other deeds, which say it themselves."""
     may_confirm: bool
     may_withdraw: bool
 
@@ -100,12 +102,13 @@ async def going_back(
     rows = await returns_of(session, deposit.id)
     confirmations = await confirmations_of(session, deposit.id)
     ids = [one for row in rows for one in (row.requested_by, row.confirmed_by, row.resolved_by)]
-    names = await usernames_of(session, [*ids, *_people(confirmations)])
+    names = await usernames_of(session, [*ids, *_people(confirmations), deposit.user_id])
     may = viewer.may(Permission.DEPOSITS_REFUND) and deposit.user_id not in persons_in(viewer)
     limits = await refundable(session, panel, deposit) if may and deposit.received > deposit.returned else None
-    awaited = [_awaited(row, viewer, names) for row in confirmations]
+    owner = names.get(deposit.user_id, "")
+    awaited = [_awaited(row, viewer, names, to=owner if row.deed == Deed.ASSIGN else "") for row in confirmations]
     return GoingBack(
-        rows=[_gone(row, names, may=may) for row in rows],
+        rows=[_gone(row, names, may=may) for row in rows if not _says_nothing_new(row)],
         awaited=awaited,
         limits=limits,
         may_over=viewer.may(Permission.DEPOSITS_REFUND_OVER),
@@ -122,14 +125,19 @@ async def going_back(
 async def awaited_for(session: AsyncSession, viewer: Viewer, receipt_id: int) -> list[Awaited]:
     """Return what waits for a second person for money in review."""
     row = await confirmation_for(session, receipt_id)
-    return [] if row is None else [_awaited(row, viewer, await usernames_of(session, _people([row])))]
+    if row is None:
+        return []
+    deposit = await session.get(Deposit, row.deposit_id) if row.deposit_id is not None else None
+    owner = deposit.user_id if deposit is not None else row.user_id
+    names = await usernames_of(session, [*_people([row]), owner])
+    return [_awaited(row, viewer, names, to=names.get(owner or 0, ""))]
 
 
 def _people(rows: Iterable[Confirmation]) -> list[int | None]:
     return [one for row in rows for one in (row.first_by, row.second_by)]
 
 
-def _awaited(row: Confirmation, viewer: Viewer, names: Mapping[int, str]) -> Awaited:
+def _awaited(row: Confirmation, viewer: Viewer, names: Mapping[int, str], *, to: str) -> Awaited:
     may = row.state == C.WAITING and viewer.may(PERMISSIONS[Deed(row.deed)])
     return Awaited(
         row=row,
@@ -137,9 +145,15 @@ def _awaited(row: Confirmation, viewer: Viewer, names: Mapping[int, str]) -> Awa
         state=CONFIRMATION_WORDS[row.state],
         first=names.get(row.first_by, ""),
         second=names.get(row.second_by or 0, ""),
+        to=to,
         may_confirm=may and row.first_by not in persons_in(viewer),
         may_withdraw=may,
     )
+
+
+def _says_nothing_new(row: PaymentReturn) -> bool:
+    """Whether a gateway only said in sum what is known one by one."""
+    return row.is_total and row.state == R.DONE and not row.amount and not row.taken
 
 
 def _gone(row: PaymentReturn, names: Mapping[int, str], *, may: bool) -> GoneBack:

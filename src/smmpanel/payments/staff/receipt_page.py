@@ -39,6 +39,7 @@ PATH = LIST_PATH + "/money/{receipt_id}"
 ASSIGNED = marked("Money assigned and credited")
 DISMISSED = marked("Money dismissed")
 NOBODY = marked("There is no such user.")
+NO_DEPOSIT = marked("There is no such deposit.")
 NONE = marked("Enter the number of a deposit, or a user name.")
 DIGITS_MAX = 18
 
@@ -103,6 +104,8 @@ async def _assign(
 ) -> Deposit | Confirmation:
     typed, name = form.get("deposit", "").strip().removeprefix("#"), form.get("user", "").strip()
     if typed.isascii() and typed.isdigit() and len(typed) <= DIGITS_MAX:
+        if await session.get(Deposit, int(typed)) is None:
+            raise InvalidInputError(field="deposit", reason=NO_DEPOSIT)
         return await assign_to_deposit(session, receipt_id, int(typed), actor=viewer, now=panel.clock())
     if not name:
         raise InvalidInputError(field="deposit", reason=NONE)
