@@ -82,13 +82,12 @@ async def test_many_keys_are_found_in_one_statement_through_the_index(a_user, a_
     async with db.transaction() as session:
         holders = await find_keys(session, [*(key.prefix for key, _ in keys), "nobodyhasit1"])
         await session.execute(text("SET LOCAL enable_seqscan = off"))
-        plan = await session.execute(
-            text("EXPLAIN SELECT id FROM api_keys WHERE prefix = ANY(CAST(:wanted AS VARCHAR[]))"),
-            {"wanted": ["a", "b"]},
-        )
+        finding = [statement for statement in statements if "prefix" in statement]
+        connection = await session.connection()
+        plan = await connection.exec_driver_sql(f"EXPLAIN {finding[0]}", {"prefixes": ["a", "b"]})
         lines = "\n".join(plan.scalars())
 
-    assert len([statement for statement in statements if "api_keys.prefix" in statement]) == 1
+    assert len(finding) == 1
     assert {prefix: holder.username for prefix, holder in holders.items()} == {
         key.prefix: f"user{n}" for n, (key, _) in enumerate(keys)
     }

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import String, any_, bindparam, func, literal, or_, select, update
+from sqlalchemy import any_, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, BIGINT
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -96,20 +97,23 @@ class KeyHasher:
 async def find_keys(session: AsyncSession, prefixes: Sequence[str]) -> dict[str, KeyHolder]:
     """Look up many keys and their accounts in one statement; prefixes that nobody has are absent from the answer."""
     found = await session.execute(_FIND, {"prefixes": list(prefixes)})
-    return {
-        row.prefix: KeyHolder(
-            key_id=row.id,
-            user_id=row.user_id,
-            username=row.username,
-            key_hash=row.key_hash,
-            ip_list=tuple(row.ip_list),
-            daily_spend_cap=row.daily_spend_cap,
-            state=row.state,
-            revoked=row.revoked_at is not None,
-            last_used_at=row.last_used_at,
-        )
-        for row in found
-    }
+    return {prefix: holder_from(holder) for prefix, *holder in found}
+
+
+def holder_from(row: Sequence[Any]) -> KeyHolder:
+    """Read the `HOLDER_COLUMNS`."""
+    key_id, user_id, username, key_hash, ip_list, daily_spend_cap, state, revoked, last_used_at = row
+    return KeyHolder(
+        key_id=key_id,
+        user_id=user_id,
+        username=username,
+        key_hash=key_hash,
+        ip_list=tuple(ip_list),
+        daily_spend_cap=daily_spend_cap,
+        state=AccountState(state),
+        revoked=revoked,
+        last_used_at=last_used_at,
+    )
 
 
 def holder_for(holders: Mapping[str, KeyHolder], claim: KeyClaim | None, ip: str) -> KeyHolder:
@@ -231,19 +235,9 @@ def _check_cap(cap: Decimal | None) -> None:
         raise InvalidInputError(field="daily_spend_cap", reason=marked("has at most six decimals"))
 
 
-_FIND = (
-    select(
-        ApiKey.prefix,
-        ApiKey.id,
-        ApiKey.user_id,
-        ApiKey.key_hash,
-        ApiKey.ip_list,
-        ApiKey.daily_spend_cap,
-        ApiKey.revoked_at,
-        ApiKey.last_used_at,
-        User.username,
-        User.state,
-    )
-    .join(User, User.id == ApiKey.user_id)
-    .where(ApiKey.prefix == any_(bindparam("prefixes", type_=ARRAY(String))))
+HOLDER_COLUMNS = "k.id, k.user_id, u.username, k.key_hash, k.ip_list, k.daily_spend_cap, u.state, k.revoked_at IS NOT NULL, k.last_used_at"
+"""The SQL of a key's holder, where `k` is the key and `u` its owner."""
+_FIND = text(
+    f"SELECT k.prefix, {HOLDER_COLUMNS} FROM api_keys k JOIN users u ON u.id = k.user_id"
+    " WHERE k.prefix = ANY (CAST(:prefixes AS text[]))"
 )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from smmpanel.catalog.price_lists import LIST_PRICES, Prices, ServiceRow, price_list, price_list_stamps
+from smmpanel.catalog.price_lists import LIST_PRICES, Prices, ServiceRow, price_list, price_list_stamp
 
 KEPT_LISTS_MAX = 12
 
@@ -87,8 +87,7 @@ class KeptLists:
 
     async def list_for(self, session: AsyncSession, user_id: int) -> KeptList:
         """Return a user's price list as it is now; one short query if it has not changed."""
-        stamp, own = await price_list_stamps(session, [user_id])
-        whose = own.get(user_id, LIST_PRICES)
+        stamp, whose = await price_list_stamp(session, user_id)
         kept = self._kept.get(whose)
         if kept is None or kept[0] != stamp:
             kept = (stamp, KeptList(await price_list(session, whose, self._currency), whose))

@@ -71,17 +71,18 @@ async def price_list(session: AsyncSession, prices: Prices, currency: str) -> li
     return [_row(row, prices.discount) for row in rows]
 
 
-async def price_list_stamps(session: AsyncSession, user_ids: Iterable[int]) -> tuple[str, dict[int, Prices]]:
-    """Return the present stamp of all price lists, and which of these users do not pay list prices, in one statement.
+async def price_list_stamp(session: AsyncSession, user_id: int) -> tuple[str, Prices]:
+    """Return the present stamp of all price lists, and whose prices a user pays, in one statement.
 
     A discount belongs to the prices, not to the stamp: when a user's changes, nobody's list has to be made anew.
     """
-    row = (await session.execute(_STAMPS, {"users": list(user_ids)})).one()
-    own = {
-        int(user_id): Prices(Decimal(percent), int(user_id) if has_rates else None)
-        for user_id, (percent, has_rates) in (row.own or {}).items()
-    }
-    return row.stamp, own
+    stamp, *prices = (await session.execute(_STAMP, {"user": user_id})).one()
+    return stamp, prices_from(*prices)
+
+
+def prices_from(user_id: int, percent: Decimal, has_rates: bool) -> Prices:  # noqa: FBT001 - as the row has them
+    """Read the `PRICES_COLUMNS` after the stamp."""
+    return Prices(percent, user_id if has_rates else None)
 
 
 class ServiceFilter(NamedTuple):
@@ -232,12 +233,10 @@ async def sale_terms(session: AsyncSession, pairs: Iterable[Pair]) -> dict[Pair,
     return found
 
 
-_STAMPS = text(
-    f"SELECT {STAMP} AS stamp, (SELECT jsonb_object_agg(o.user_id, jsonb_build_array(CAST(o.percent AS text), o.has_rates))"
-    f" FROM (SELECT u.user_id, {DISCOUNT} AS percent,"
-    " EXISTS (SELECT FROM custom_rates c WHERE c.user_id = u.user_id) AS has_rates"
-    " FROM unnest(CAST(:users AS bigint[])) AS u(user_id) LEFT JOIN user_discounts d ON d.user_id = u.user_id) o"
-    " WHERE o.percent > 0 OR o.has_rates) AS own"
+PRICES_COLUMNS = f"{STAMP}, u.id, {DISCOUNT}, EXISTS (SELECT FROM custom_rates c WHERE c.user_id = u.id)"
+"""The SQL of the stamp of all price lists and of whose prices a user pays: `u` is the user, `d` their discounts or none."""
+_STAMP = text(
+    f"SELECT {PRICES_COLUMNS} FROM (SELECT CAST(:user AS bigint) AS id) u LEFT JOIN user_discounts d ON d.user_id = u.id"
 )
 _SERVICES = """
   FROM services s

@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, OperationalError
 from sqlalchemy import MetaData, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection as PooledConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -78,6 +79,19 @@ class Database:
             yield session
 
     @asynccontextmanager
+    async def driver(self) -> AsyncIterator[AsyncConnection[Any]]:
+        """Lend the driver's own connection, each statement for itself: for the one that every call of an API waits for."""
+        async with self._statements.connect() as connection:
+            driver = await _driver_of(connection)
+            try:
+                yield driver
+            except OperationalError:
+                if driver.closed:
+                    # The engine was not told: what else it keeps was most likely cut off with this one.
+                    await self.engine.dispose()
+                raise
+
+    @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncSession]:
         """Open a read-only transaction that sees one moment of the database throughout, for as long as it takes."""
         async with self.transaction() as session:
@@ -111,7 +125,10 @@ def after_commit(session: AsyncSession, callback: Callable[[], None]) -> None:
 
 async def psycopg_connection(session: AsyncSession) -> AsyncConnection[Any]:
     """Return the driver's connection under a session, for COPY, pipelines and the job queue."""
-    connection = await session.connection()
+    return await _driver_of(await session.connection())
+
+
+async def _driver_of(connection: PooledConnection) -> AsyncConnection[Any]:
     raw = await connection.get_raw_connection()
     driver = raw.driver_connection
     assert isinstance(driver, AsyncConnection)

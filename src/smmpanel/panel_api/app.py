@@ -96,8 +96,8 @@ class PanelApi:
         if action == "add":
             return await self._add(scope, caller, fields)
         if action == "services":
-            return await self._lists.body_for(await self._desk.know_prices(caller))
-        holder = await self._desk.know(caller)
+            return await self._lists.body_for(await self._desk.know(caller))
+        holder = (await self._desk.know(caller)).holder
         if action in self._actions:
             return orjson.dumps(await self._actions[action](holder, fields))
         return _error(wording.INCORRECT_ACTION if action else wording.INCORRECT_REQUEST)

@@ -8,7 +8,7 @@ from smmpanel.catalog.price_lists import Prices, ServiceRow, price_list
 from smmpanel.catalog.service_types import SERVICE_TYPES
 from smmpanel.kernel.money import plain
 from smmpanel.kernel.panel import Panel
-from smmpanel.panel_api.desk import Known
+from smmpanel.panel_api.knowing import Known
 
 KEPT_BYTES_MAX = 16 * 1024 * 1024
 
