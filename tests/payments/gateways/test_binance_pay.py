@@ -29,6 +29,7 @@ from smmpanel.payments.protocol import (
     Notice,
     UnreadableMessageError,
 )
+from smmpanel.payments.signing import hmac_text
 
 SERIAL = VECTORS["binance.wh.serial_md5_of_pub_pem_body"]
 STAMP = 1795244621000
@@ -126,9 +127,11 @@ def order(word: str, **more: Any) -> bytes:
 
 def test_request_signature_vector() -> None:
     body = VECTORS["binance.body"].encode()
-    nonce = "abcdefghijklmnopqrstuvwxyzABCDEF"
-    assert request_signature(SECRET, "1795244560000", nonce, body) == VECTORS["binance.sig"]
-    assert VECTORS["binance.sig"] != VECTORS["binance.sig.no_trailing_newline(wrong)"]
+    stamp, nonce = "1795244560000", "abcdefghijklmnopqrstuvwxyzABCDEF"
+    assert request_signature(SECRET, stamp, nonce, body) == VECTORS["binance.sig"]
+    # What is wrong differs by the last line end alone.
+    cut = signed_bytes(stamp.encode(), nonce.encode(), body)[:-1]
+    assert hmac_text(SECRET, cut, "sha512").upper() == VECTORS["binance.sig.no_trailing_newline(wrong)"]
 
 
 def test_message_signature_vector() -> None:
