@@ -15,6 +15,7 @@ from payments.telling_gateway import TellingGateway, told
 from payments.test_returning import alerts, set_usd
 from payments.test_two_persons import approve, limit, person, second
 from smmpanel.accounts.access import Actor
+from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.payments.asking import AT_ONCE
 from smmpanel.payments.deciding import DepositChangedError, approve_deposit, assign_to_deposit
 from smmpanel.payments.inbox import LANES_MAX, ask_gateways
@@ -157,6 +158,21 @@ async def test_assigned_money_counts_at_the_rate_that_it_is_credited_at(till: Ti
     desk = Desk(late, desk.deposit, desk.gateway)
     assert await desk.told(S.PAID, 100) == "review"
     assert isinstance(await assigned(desk, (await till.receipts())[0], await person(till)), Confirmation)
+
+
+async def test_nothing_is_begun_or_entered_that_no_wallet_can_hold(till: Till) -> None:
+    async with till.panel.db.transaction() as session:
+        await set_usd(session, till, 25_000)
+    desk = await desk_of(till, 100, currency="USD", minimum=Decimal(1))
+    huge = 10**16
+    with pytest.raises(InvalidInputError, match="amount"):
+        await till.open(huge, gateway=desk.gateway)
+    with pytest.raises(InvalidInputError, match="amount"):
+        await entered(desk, huge)
+    assert await desk.told(S.PAID, huge) == "review"
+    with pytest.raises(InvalidInputError, match="amount"):
+        await assigned(desk, (await till.receipts())[0], Actor.cli())
+    assert await till.balance() == 0
 
 
 class HangingGateway(TellingGateway):

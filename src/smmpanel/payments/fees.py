@@ -2,7 +2,11 @@
 
 from decimal import Decimal
 
-from smmpanel.kernel.money import round_down
+from smmpanel.kernel.errors import InvalidInputError
+from smmpanel.kernel.i18n import marked
+from smmpanel.kernel.money import LIMIT, round_down
+
+TOO_MUCH = marked("is more than a wallet can hold")
 
 
 def fee_on(received: Decimal, percent: Decimal, fixed: Decimal) -> Decimal:
@@ -11,5 +15,12 @@ def fee_on(received: Decimal, percent: Decimal, fixed: Decimal) -> Decimal:
 
 
 def in_wallet(amount: Decimal, rate: Decimal) -> Decimal:
-    """Return what an amount is worth in the wallet's currency."""
+    """Return what an amount is worth in the wallet's currency. Raises `InvalidInputError` for more than a wallet can hold."""
+    if not fits(amount, rate):
+        raise InvalidInputError(field="amount", reason=TOO_MUCH)
     return round_down(amount * rate)
+
+
+def fits(amount: Decimal, rate: Decimal) -> bool:
+    """Whether a wallet can hold what an amount is worth."""
+    return amount * rate < LIMIT

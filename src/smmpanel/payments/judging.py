@@ -3,6 +3,7 @@
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
+from smmpanel.payments.fees import fits
 from smmpanel.payments.models import Deposit
 from smmpanel.payments.policies import CREDIT, Policy
 from smmpanel.payments.protocol import Notice
@@ -26,6 +27,7 @@ def judged(
         (notice.currency != deposit.currency, "wrong_currency", False),
         (bool(accounts) and notice.account not in accounts, "wrong_account", False),
         (notice.unproved, "unproved", False),
+        (not fits(received, deposit.rate), "overpaid", False),
         (moment > deposit.expires_at + timedelta(days=policy.late_days), "too_late", False),
         (state in GIVEN_BACK, "repeated", False),
         (state == DepositState.PAID, "repeated", policy.repeated == CREDIT),

@@ -13,6 +13,7 @@ from smmpanel.kernel.errors import ConflictError, InvalidInputError, PanelError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.money import Money, plain
 from smmpanel.kernel.panel import Panel
+from smmpanel.payments.fees import in_wallet
 from smmpanel.payments.methods import PREFIX, gateway_class, gateway_for, method_by
 from smmpanel.payments.models import Deposit, PaymentMethod
 from smmpanel.payments.protocol import Intent, Started
@@ -113,6 +114,7 @@ async def _recorded(session: AsyncSession, panel: Panel, method: PaymentMethod, 
     if (await session.scalar(waiting) or 0) >= OPEN_MAX:
         raise TooManyOpenDepositsError
     now, rate = panel.clock(), await rate_to(session, method.currency, panel.currency)
+    in_wallet(wanted.amount, rate.value)  # or it is refused: nothing is begun that could not be credited
     row = {
         "user_id": wanted.user_id,
         "method_id": method.id,

@@ -22,7 +22,7 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.ledger import balance_of, held_of
 from smmpanel.payments.bonus_models import BonusRule
 from smmpanel.payments.bonuses import Bonus, best_bonus, holds, rules_since
-from smmpanel.payments.fees import fee_on, in_wallet
+from smmpanel.payments.fees import fee_on, fits, in_wallet
 from smmpanel.payments.methods import offered_methods
 from smmpanel.payments.models import PaymentMethod
 from smmpanel.payments.opening import NewDeposit, check_amount, open_deposit
@@ -201,6 +201,8 @@ async def _sum(
         rate = (await rate_to(session, method.currency, panel.currency)).value
     except FxRateMissingError:
         return Sum(amount, fee, method.currency)
+    if not fits(amount, rate):
+        return None
     paid, taken = in_wallet(amount, rate), in_wallet(fee, rate)
     bonus = best_bonus(offers, method_id=method.id, paid=paid, credited=paid - taken, at=panel.clock())
     return Sum(amount, fee, method.currency, None if method.currency == panel.currency else paid - taken, bonus)
