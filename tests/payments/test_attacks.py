@@ -13,8 +13,9 @@ from payments.conftest import NOW, Till
 from payments.counters import Desk, S, desk_of
 from payments.telling_gateway import TellingGateway, told
 from payments.test_returning import alerts, set_usd
-from payments.test_two_persons import approve, limit, person, second
-from smmpanel.accounts.access import Actor
+from payments.test_two_persons import ALL, approve, limit, person, second
+from smmpanel.accounts.access import Actor, Permission
+from smmpanel.entrypoints.panel_settings.changing import change_options
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.payments.asking import AT_ONCE
 from smmpanel.payments.deciding import DepositChangedError, approve_deposit, assign_to_deposit
@@ -24,7 +25,7 @@ from smmpanel.payments.opening import locked_deposit
 from smmpanel.payments.protocol import Asked, Message
 from smmpanel.payments.receiving import Door, Incoming
 from smmpanel.payments.return_models import Confirmation
-from smmpanel.payments.second_looks import AwaitsSecondError
+from smmpanel.payments.second_looks import LIMIT_OPTION, AwaitsSecondError
 
 
 async def entered(desk: Desk, amount: int) -> None:
@@ -158,6 +159,16 @@ async def test_assigned_money_counts_at_the_rate_that_it_is_credited_at(till: Ti
     desk = Desk(late, desk.deposit, desk.gateway)
     assert await desk.told(S.PAID, 100) == "review"
     assert isinstance(await assigned(desk, (await till.receipts())[0], await person(till)), Confirmation)
+
+
+async def test_nobody_sets_the_rule_of_two_persons_aside_for_themselves(till: Till) -> None:
+    await limit(till)
+    desk, crook, other = await desk_of(till), await person(till, *ALL, Permission.SETTINGS_EDIT), await person(till)
+    async with till.panel.db.transaction() as session:
+        await change_options(session, crook, "payments", {LIMIT_OPTION: None})
+    assert isinstance(await approve(desk, crook, key="a"), Confirmation)
+    desk = await desk_of(till)
+    assert isinstance(await approve(desk, other, key="a"), Deposit)
 
 
 async def test_nothing_is_begun_or_entered_that_no_wallet_can_hold(till: Till) -> None:

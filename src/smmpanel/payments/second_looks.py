@@ -2,23 +2,25 @@
 
 It holds for money that is credited on a person's word and for money that is paid back. Usually there is no limit, so that a
 panel of one person works; the amount is the panel option `payments_two_persons_above`, in the panel's currency. What counts
-is all that staff did of one kind for one deposit, so that nobody stays below the limit by parts. Whoever has the machine's
+is all that staff did of one kind for one deposit, so that nobody stays below the limit by parts; and for whoever changes the
+limit the one before still holds for a day. Whoever has the machine's
 command line may do everything.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from pydantic_core import to_jsonable_python
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.access import Actor, Permission
 from smmpanel.accounts.audit import audit
+from smmpanel.accounts.models import AuditEntry
 from smmpanel.kernel.errors import ConflictError, ForbiddenError
 from smmpanel.kernel.i18n import marked
 from smmpanel.kernel.options import read_option
@@ -27,6 +29,8 @@ from smmpanel.notifications.models import AlertLevel
 from smmpanel.payments.return_models import Confirmation, ConfirmationState, Deed
 
 LIMIT_OPTION = "payments_two_persons_above"
+HELD_FOR = timedelta(days=1)
+"""How long a limit still holds for whoever has changed it."""
 AWAITED = "payment_awaits_second"
 PERMISSIONS: Mapping[Deed, Permission] = {
     Deed.APPROVE: Permission.DEPOSITS_SETTLE,
@@ -72,16 +76,32 @@ def persons_in(actor: Actor) -> set[int]:
 
 async def second_limit(session: AsyncSession) -> Decimal | None:
     """Return the amount above which two persons are needed, in the panel's currency; `None`: never."""
-    kept = await read_option(session, LIMIT_OPTION)
-    return Decimal(str(kept)) if kept and Decimal(str(kept)) > 0 else None
+    return _limit(await read_option(session, LIMIT_OPTION))
 
 
 async def takes_two(session: AsyncSession, actor: Actor, worth: Decimal) -> bool:
     """Whether somebody else has to confirm what this person does with so much, in the wallet's currency."""
     if actor.user_id is None:
         return False
-    limit = await second_limit(session)
-    return limit is not None and worth > limit
+    limits = [await second_limit(session), *await _limits_before(session, persons_in(actor))]
+    return any(limit is not None and worth > limit for limit in limits)
+
+
+async def _limits_before(session: AsyncSession, persons: Collection[int]) -> list[Decimal | None]:
+    """Return the limits that these people have changed of late: nobody sets the rule aside for a deed of their own."""
+    row = AuditEntry
+    wanted = select(row.before[LIMIT_OPTION].astext).where(
+        row.actor_id.in_(persons),
+        row.permission == Permission.SETTINGS_EDIT.value,
+        row.before.has_key(LIMIT_OPTION),
+        row.at > func.now() - HELD_FOR,
+    )
+    return [_limit(kept) for kept in await session.scalars(wanted)]
+
+
+def _limit(kept: object) -> Decimal | None:
+    amount = Decimal(str(kept or 0))
+    return amount if amount > 0 else None
 
 
 async def put_before_another(session: AsyncSession, actor: Actor, decided: Decided, *, now: datetime) -> Confirmation:
