@@ -123,6 +123,7 @@ def test_the_description_in_the_manual_is_right() -> None:
     own = gateway(example, api_key="k")
     own.check()
     assert own.can_be_asked
+    assert own.can_refund
     order = {
         "order_id": "A",
         "order_no": 7,
