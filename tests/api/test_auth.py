@@ -87,12 +87,16 @@ async def test_registering_and_signing_in_as_documented(client, panel):
         "number": panel.public_ids.number_of("user", made.json()["user_id"]),
         "username": "mai",
         "email": "mai@example.com",
+        "email_verified": False,
+        "phone": None,
         "role": "customer",
         "language": "en",
         "time_zone": "UTC",
         "balance": 0,
+        "total_spent": 0,
         "currency": "USD",
         "tier": None,
+        "created_at": body["user"]["created_at"],
     }
     assert answer.headers["cache-control"] == "no-store"
     assert "set-cookie" not in answer.headers

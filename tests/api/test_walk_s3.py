@@ -184,6 +184,7 @@ async def test_the_specification_from_signing_up_to_the_history_of_orders(site):
     await spend(site, "1510000")
     assert await site.get("/api/user/tier") == TIER_1
     assert (await site.get("/api/user/balance"))["balance"] == 10_000
+    assert (await site.get("/api/auth/me"))["total_spent"] == 1_500_000
 
     ordered = await site.post("/api/orders", ORDER)
     assert ordered == ordered | ORDERED | {"order_id": ordered["order_id"]}

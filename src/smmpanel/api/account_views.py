@@ -10,6 +10,8 @@ from smmpanel.accounts.states import Role
 from smmpanel.api.amounts import Amount
 from smmpanel.api.public import Number, PublicId
 from smmpanel.api.tiers import TierObject, tier_object
+from smmpanel.api.times import LocalTime, local_time
+from smmpanel.growth.tiers import standing_of
 from smmpanel.kernel.panel import Panel
 from smmpanel.ledger import balance_of
 
@@ -21,12 +23,16 @@ class Account(BaseModel):
     number: Number
     username: str = Field(examples=["testuser"])
     email: str = Field(examples=["test@example.com"])
+    email_verified: bool
+    phone: str | None = Field(examples=["+84912345678"])
     role: Role
     language: str = Field(examples=["vi"])
     time_zone: str = Field(examples=["Asia/Ho_Chi_Minh"])
     balance: Amount = Field(examples=[0])
+    total_spent: Amount = Field(description="What the finished orders have cost, after refunds.", examples=[0])
     currency: str = Field(examples=["VND"])
     tier: TierObject | None = Field(description="`null` on a panel without tiers.")
+    created_at: LocalTime
 
 
 class OwnAccount(Account):
@@ -39,17 +45,22 @@ async def account_of(panel: Panel, who: User | Viewer) -> dict[str, object]:
     """Return the fields of an account, as `Account` has them; read in a transaction of its own."""
     user_id = who.id if isinstance(who, User) else who.user_id
     async with panel.db.reading() as session:
+        user = await session.get_one(User, user_id)
         balance = await balance_of(session, user_id, panel.currency)
-        tier = await tier_object(session, user_id)
+        standing, _ = await standing_of(session, user_id)
     return {
         "id": panel.public_ids.uuid_of("user", user_id),
         "number": user_id,
-        "username": who.username,
-        "email": who.email,
-        "role": who.role,
-        "language": who.language,
-        "time_zone": who.time_zone,
+        "username": user.username,
+        "email": user.email,
+        "email_verified": user.email_verified_at is not None,
+        "phone": user.phone,
+        "role": user.role,
+        "language": user.language,
+        "time_zone": user.time_zone,
         "balance": balance.amount,
+        "total_spent": standing.spent,
         "currency": panel.currency,
-        "tier": tier,
+        "tier": tier_object(standing),
+        "created_at": local_time(user.created_at, user.time_zone),
     }

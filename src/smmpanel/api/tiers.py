@@ -5,7 +5,6 @@ from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.callers import CurrentCaller
 from smmpanel.api.amounts import Amount
@@ -62,7 +61,7 @@ async def own_tier(session: Session, viewer: CurrentCaller) -> TierStanding:
     standing, _ = await standing_of(session, viewer.user_id)
     following = standing.next
     return TierStanding(
-        current_tier=_shown(standing),
+        current_tier=tier_object(standing),
         next_tier=None
         if following is None
         else NextTier(
@@ -76,12 +75,8 @@ async def own_tier(session: Session, viewer: CurrentCaller) -> TierStanding:
     )
 
 
-async def tier_object(session: AsyncSession, user_id: int) -> TierObject | None:
-    """Return the tier of a user for other answers; `None` where a panel has none. One statement."""
-    return _shown((await standing_of(session, user_id))[0])
-
-
-def _shown(standing: Standing) -> TierObject | None:
+def tier_object(standing: Standing) -> TierObject | None:
+    """Show the tier of somebody who stands there; `None` where a panel has none."""
     tier = standing.tier
     return (
         None if tier is None else TierObject(level=tier.level, name=tier.name, icon=tier.icon, discount=tier.discount)
