@@ -161,6 +161,16 @@ async def test_assigned_money_counts_at_the_rate_that_it_is_credited_at(till: Ti
     assert isinstance(await assigned(desk, (await till.receipts())[0], await person(till)), Confirmation)
 
 
+async def test_what_was_taken_from_what_staff_entered_is_not_asked_for_again(till: Till) -> None:
+    desk = await desk_of(till)
+    await entered(desk, 60_000)
+    assert await desk.told(S.REFUNDED, 60_000, is_total=True) == "settled"
+    assert await desk.told(S.PAID, 30_000, external_id="another") == "review"
+    await assigned(desk, (await till.receipts())[1], Actor.cli())
+    assert await desk.told(S.REFUNDED, 60_000, is_total=True) == "duplicate"
+    assert await till.balance() == 30_000
+
+
 async def test_nobody_sets_the_rule_of_two_persons_aside_for_themselves(till: Till) -> None:
     await limit(till)
     desk, crook, other = await desk_of(till), await person(till, *ALL, Permission.SETTINGS_EDIT), await person(till)

@@ -80,6 +80,9 @@ async def _go_back_in_all(
     number = notice.return_id if row is None else None
     if number is None:
         number = f"{notice.return_id or notice.external_id}:{notice.amount.normalize():f}"
+    if (same := await _named(session, event.gateway, number)) is not None:
+        # Told before of other money, which was taken for this one.
+        return answer or (EventOutcome.DUPLICATE, f"return {same.return_id}")
     more = notice.amount - (payment.receipt.returned if payment.receipt is not None else 0)
     if payment.credited is not None and more == 0:
         # All that we took has gone back, then.
