@@ -64,6 +64,28 @@ def test_signatures_that_leave_something_out(left_out: str, payload: str) -> Non
     assert refused(without(described(notify=notify(sign=sign)), "query"))[1] == "query"
 
 
+@pytest.mark.parametrize(
+    ("more", "path", "what"),
+    [
+        ({"gateway_txn_path": "$.number"}, "$.number", "gateway_txn"),
+        ({"returned_path": "$.returned"}, "$.returned", "returned"),
+        ({"only_when": ["$.env == live"]}, "$.env", "only_when"),
+    ],
+)
+def test_what_else_must_be_signed_where_it_is_said(more: Raw, path: str, what: str) -> None:
+    """With another number the same money would be credited again; with another environment a test's would be."""
+    asks = query(**({"gateway_txn_path": "$.number"} if "gateway_txn_path" in more else {}))
+    insists = described(query=asks, notify=notify(sign={**CONCAT, "fields": ALL}, require_status_requery=False, **more))
+    _, key, words = refused(insists)
+    assert key == "notify.require_status_requery"
+    assert what in words
+    body = {"order_id": "A", "amount": 1, "currency": "INR", "status": "SUCCESS", "number": "N", "env": "live"}
+    for fields, unproved in ((ALL, True), ([*ALL, path], False)):
+        own = gateway(described(query=asks, notify=notify(sign={**CONCAT, "fields": fields}, **more)))
+        own.check()
+        assert own.read(Message({}, json.dumps(body).encode()), "signature").notices[0].unproved is unproved
+
+
 def test_what_was_never_allowed_is_not_believed_either() -> None:
     """Messages are taken for methods that are not offered too: what `check` refuses must not credit."""
     sign = {**CONCAT, "fields": ["$.order_id"]}

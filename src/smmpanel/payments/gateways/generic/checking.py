@@ -20,6 +20,7 @@ from smmpanel.payments.gateways.generic.configuration import (
     Query,
     RefundCall,
     Sign,
+    condition_of,
     fault,
 )
 from smmpanel.payments.gateways.generic.paths import found_at, is_at_the_top, name_of
@@ -42,7 +43,10 @@ NOBODY_TO_ASK = marked(
     "“notify”, so that people look at each payment."
 )
 SAME_NUMBERS = marked("“{key}” must be said of messages and of answers, or of neither: it is the number of the money")
-CREDITS = ("reference_path", "amount_path", "status_path", "currency_path")
+CREDITS = ("reference_path", "amount_path", "status_path")
+"""What must be said, and signed."""
+SIGNED_IF_SAID = ("currency_path", "gateway_txn_path", "returned_path")
+"""With another number the same money would be credited again."""
 IN_QUERIES = (
     frozenset({"reference", "amount", "amount_minor", "currency", "ts", "ts_ms", "nonce", "gateway_id"}) | SECRET
 )
@@ -76,10 +80,11 @@ def must_be_asked(notify: Notify) -> bool:
 
 def unsigned(notify: Notify) -> list[str]:
     """Return what money depends on and the signature does not cover."""
-    missing = [name for name in CREDITS[:-1] if getattr(notify, name) is None]
-    said = [name for name in CREDITS if getattr(notify, name) is not None]
-    missing += [name for name in said if not _covers(notify.sign, getattr(notify, name))]
-    return missing
+    missing = [name for name in CREDITS if getattr(notify, name) is None]
+    said = {name: getattr(notify, name) for name in (*CREDITS, *SIGNED_IF_SAID)}
+    missing += [name for name, path in said.items() if path is not None and not _covers(notify.sign, path)]
+    conditions = [condition_of(condition)[0] for condition in notify.only_when]
+    return missing + (["only_when"] if not all(_covers(notify.sign, path) for path in conditions) else [])
 
 
 def message_secrets(secrets: Secrets) -> tuple[str, ...]:
