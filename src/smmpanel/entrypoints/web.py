@@ -101,6 +101,7 @@ from smmpanel.web.assembling import SITE_NAME, install_web
 from smmpanel.web.assets import STATIC_PATH
 from smmpanel.web.customs import keep_customs
 from smmpanel.web.errors import render_json
+from smmpanel.web.switchboard import Switchboard
 
 BACKLOG = 2048
 STOP_SECONDS = 8
@@ -245,6 +246,7 @@ def build_app(panel: Panel) -> "Front":
     ways = {str(getattr(route, "path", "")) for router in ROUTERS for route in router.routes}
     app.add_middleware(ReferralLinks)
     install_web(app, panel, read_shell=read_shell, ways=ways, renderers=renderers, body_max=BODY_MAX)
+    app.router.middleware_stack = Switchboard(app.router)
     app.state.order_figures = OrderFigures()
     app.state.payment_door = Door(panel)
     app.state.issuers = Issuers(panel.http)
