@@ -18,7 +18,7 @@ from smmpanel.accounts.access import Actor, Permission
 from smmpanel.entrypoints.panel_settings.changing import change_options
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.payments.asking import AT_ONCE
-from smmpanel.payments.deciding import DepositChangedError, approve_deposit, assign_to_deposit
+from smmpanel.payments.deciding import DepositChangedError, approve_deposit, assign_to_deposit, dismiss_receipt
 from smmpanel.payments.inbox import LANES_MAX, ask_gateways
 from smmpanel.payments.models import Deposit, Receipt
 from smmpanel.payments.opening import locked_deposit
@@ -169,6 +169,20 @@ async def test_what_was_taken_from_what_staff_entered_is_not_asked_for_again(til
     await assigned(desk, (await till.receipts())[1], Actor.cli())
     assert await desk.told(S.REFUNDED, 60_000, is_total=True) == "duplicate"
     assert await till.balance() == 30_000
+
+
+async def test_money_that_waits_for_a_second_person_is_not_dismissed_meanwhile(till: Till) -> None:
+    desk = await desk_of(till)
+    await desk.told(S.PAID, 90_000)
+    await limit(till)
+    [receipt] = await till.receipts()
+    row = await assigned(desk, receipt, await person(till))
+    assert isinstance(row, Confirmation)
+    with pytest.raises(AwaitsSecondError):
+        async with till.panel.db.transaction() as session:
+            await dismiss_receipt(session, receipt.id, actor=Actor.cli(), reason="rent", now=NOW)
+    await second(till, row, await person(till))
+    assert await till.balance() == 90_000
 
 
 async def test_nobody_sets_the_rule_of_two_persons_aside_for_themselves(till: Till) -> None:

@@ -27,6 +27,7 @@ from smmpanel.payments.policies import Policy
 from smmpanel.payments.protocol import UnreadableMessageError
 from smmpanel.payments.receiving import MessageRefusedError, MessageTooLargeError, receive
 from smmpanel.payments.references import ALPHABET, codes_in, new_code, new_reference
+from smmpanel.payments.settling import put_off
 from smmpanel.payments.states import GIVEN_BACK, RANKS, DepositState, advanced
 from smmpanel.payments.telling import tell_of_deposits
 
@@ -121,6 +122,8 @@ async def test_rule_2_what_is_proved_and_makes_no_sense_is_kept(till: Till) -> N
     [event] = await till.events()
     assert (event.outcome, event.body) == (EventOutcome.UNREADABLE, b'{"id": 1, "id": 2}')
     assert "x-sepay-signature" not in event.headers
+    async with till.panel.db.transaction() as session:
+        assert (await session.scalars(select(Alert.kind))).all() == ["payment_message_unclear"]
 
 
 async def test_rule_3_twenty_messages_and_four_workers_at_once_credit_once(till: Till) -> None:
@@ -323,8 +326,12 @@ async def test_what_breaks_is_put_off_and_then_credited(till: Till) -> None:
         await session.execute(text("ALTER TABLE away RENAME TO ledger_transfers"))
     await till.settle()
     assert await till.balance() == 0
+    for _ in range(2):
+        await put_off(till.panel, event.id)
+    async with till.panel.db.transaction() as session:
+        assert (await session.scalars(select(Alert.kind))).all() == ["payment_message_failing"]
 
-    await till.at(minutes=1).settle()
+    await till.at(minutes=10).settle()
 
     assert await till.balance() == 100_000
 

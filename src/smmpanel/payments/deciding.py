@@ -24,7 +24,14 @@ from smmpanel.payments.opening import insert_deposit, locked_deposit
 from smmpanel.payments.rates import rate_to
 from smmpanel.payments.return_models import Confirmation, Deed
 from smmpanel.payments.returning import take_what_went_back
-from smmpanel.payments.second_looks import AwaitsSecondError, Decided, deposits_waiting, put_before_another, takes_two
+from smmpanel.payments.second_looks import (
+    AwaitsSecondError,
+    Decided,
+    deposits_waiting,
+    put_before_another,
+    receipts_waiting,
+    takes_two,
+)
 from smmpanel.payments.states import DepositState, check_move
 from smmpanel.payments.telling import DepositRejected
 
@@ -247,9 +254,14 @@ async def assign_to_user(
 async def dismiss_receipt(
     session: AsyncSession, receipt_id: int, *, actor: Actor, reason: str, now: datetime
 ) -> Receipt:
-    """Say that money in review is no customer's: it was sent back, or it is told twice."""
+    """Say that money in review is no customer's: it was sent back, or it is told twice.
+
+    Raises `AlreadyDecidedError`, or `AwaitsSecondError` while somebody's word whose it is waits for a second person.
+    """
     actor.require(Permission.DEPOSITS_SETTLE)
     receipt, why = await _in_review(session, receipt_id), _reason(reason)
+    if await receipts_waiting(session, [receipt.id]):
+        raise AwaitsSecondError
     receipt.state, receipt.note = ReceiptState.DISMISSED.value, why
     receipt.staff_id, receipt.decided_at = actor.user_id, now
     await session.flush()

@@ -27,6 +27,7 @@ from smmpanel.payments.methods import gateway_class, gateway_for
 from smmpanel.payments.models import EventOutcome, GatewayEvent, PaymentMethod
 from smmpanel.payments.protocol import Gateway, HasPublicKeys, Message, Reading, Reply, UnreadableMessageError
 from smmpanel.payments.public_keys import knowing_keys
+from smmpanel.payments.settling import UNCLEAR
 
 BODY_MAX_BYTES = 64 * 1024
 HEADER_KEPT_MAX = 200
@@ -156,6 +157,10 @@ async def receive_together(panel: Panel, incoming: Sequence[Incoming]) -> list[A
             await raise_alert(session, REFUSED, f"gateway:{one.gateway}", AlertLevel.WARNING, ip=one.ip or "?")
         if kept:
             await _store(session, list(kept.values()), now)
+            # Proved, and refused: their gateways speak otherwise than we know, and somebody should hear of it.
+            for gateway, key in sorted(_key(_row(one, now)) for one in kept.values() if one.reading is None):
+                subject = f"gateway:{gateway}"
+                await raise_alert(session, UNCLEAR, subject, AlertLevel.CRITICAL, gateway=gateway, key=key)
         if any(one.reading is not None for one in kept.values()):
             wake(session, settle_waiting.call(once=SETTLE_ONCE))
     # Only now: what is answered with success is safely stored.

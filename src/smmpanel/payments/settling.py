@@ -41,6 +41,8 @@ from smmpanel.payments.returning import EARLY, EXCEEDS, RETURNS, settle_return, 
 from smmpanel.payments.states import DepositState, advanced
 
 TRIES_MAX = 8
+TOLD_AFTER = 3
+"""Tries: some minutes, as long as somebody who has paid waits without asking."""
 FIRST_PAUSE = timedelta(seconds=5)
 TEXT_MAX = 500
 NOTHING = "a payment of nothing"
@@ -59,7 +61,7 @@ async def put_off(panel: Panel, event_id: int) -> None:
         event = await session.get_one(GatewayEvent, event_id, with_for_update=True)
         event.tries += 1
         event.due_at = panel.clock() + FIRST_PAUSE * 4 ** min(event.tries, TRIES_MAX)
-        if event.tries >= TRIES_MAX:
+        if event.tries >= TOLD_AFTER:
             told = {"key": event.event_key, "tries": event.tries}
             await raise_alert(session, FAILING, f"event:{event.id}", AlertLevel.CRITICAL, **told)
 
