@@ -95,7 +95,12 @@ class SePay:
             ),
             default=HMAC,
         ),
-        Setting("secret", marked("Secret or API key for messages"), "secret"),
+        Setting(
+            "secret",
+            marked("Secret or API key for messages"),
+            "secret",
+            hint=marked("At SePay, let the webhook send transfers without a payment code too, and repeat by itself."),
+        ),
         Setting(
             "api_token",
             marked("API token for the list of transfers"),
