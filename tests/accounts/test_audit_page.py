@@ -55,6 +55,27 @@ async def test_deeds_are_shown_with_what_they_changed(admin: StaffBrowser, deeds
     assert 'href="/staff/orders/5"' in shown.text
 
 
+async def test_money_reads_as_money_and_keys_of_calls_are_left_out(admin: StaffBrowser, db: Database) -> None:
+    async with db.transaction() as session:
+        given = {"amount": "50000.00", "currency": "VND", "reason": "Goodwill", "key": "json:1:x"}
+        await audit(session, Actor.cli(), Permission.USERS_BALANCE, "user:7", after=given)
+        await audit(
+            session,
+            Actor.cli(),
+            Permission.SETTINGS_EDIT,
+            "tier:1",
+            before={"min_spent": "?"},
+            after={"min_spent": "1.5"},
+        )
+
+    shown = (await admin.get("/staff/audit", params={"lang": "en"})).text
+
+    assert "<ins>₫50,000</ins>" in shown
+    assert "<ins>Goodwill</ins>" in shown
+    assert "<del>?</del> → <ins>$1.50</ins>" in shown
+    assert "json:1:x" not in shown
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [

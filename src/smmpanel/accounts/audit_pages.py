@@ -1,8 +1,8 @@
 """`/staff/audit`: who did what to what, from what to what, when, and from where."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,10 +14,13 @@ from smmpanel.accounts.audit_search import OWN_KINDS, AuditFilter, AuditLine, fi
 from smmpanel.accounts.current import FOR_STAFF, staff_with
 from smmpanel.accounts.finding import find_user
 from smmpanel.accounts.permission_words import PERMISSION_GROUPS, PERMISSION_WORDS
+from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.i18n import marked
+from smmpanel.kernel.money import parse_amount
+from smmpanel.web.formats import Formats
 from smmpanel.web.inputs import CleanText
 from smmpanel.web.languages import say
-from smmpanel.web.pages import page
+from smmpanel.web.pages import formats_of, page
 from smmpanel.web.transactions import Session
 
 router = APIRouter(include_in_schema=False, dependencies=FOR_STAFF)
@@ -36,6 +39,10 @@ SUBJECT_WAYS = {
     "payment_method": ("/staff/payment-methods", Permission.GATEWAYS_VIEW),
 }
 """Where the things are that deeds are about, and who may look at them."""
+AMOUNTS = frozenset({"amount", "minimum", "maximum", "min_spent", "threshold", "min_charge", "refunded"})
+"""Values that are money: in the currency that stands beside them, or in the panel's."""
+UNREAD = frozenset({"key"})
+"""Values that tell people nothing: names by which a repeated call is known."""
 Looking = Annotated[Viewer, Depends(staff_with(Permission.AUDIT_VIEW))]
 
 
@@ -73,8 +80,30 @@ async def show_audit(
         return page(request, "accounts/audit.html", shown, status=422, fragment="rows")
     found = await find_audit_lines(session, wanted, after=after or None, size=ROWS)
     ways = _ways(request, viewer, {line.subject for line in found.rows})
-    shown = AuditPage(found.rows, found.after, typed, "", is_plain=wanted.is_plain, ways=ways)
+    formats = formats_of(request)
+    lines = [_readable(line, formats) for line in found.rows]
+    shown = AuditPage(lines, found.after, typed, "", is_plain=wanted.is_plain, ways=ways)
     return page(request, "accounts/audit.html", shown, fragment="rows")
+
+
+def _readable(line: AuditLine, formats: Formats) -> AuditLine:
+    values = {one.name: one.before if one.after is None else one.after for one in line.changes}
+    currency = values.get("currency") if values.keys() & AMOUNTS else None
+
+    def written(name: str, value: Any) -> Any:
+        if name not in AMOUNTS or not isinstance(value, str):
+            return value
+        try:
+            return formats.exact(parse_amount(value), currency)
+        except InvalidInputError:  # old lines stay as they are
+            return value
+
+    changes = (
+        replace(one, before=written(one.name, one.before), after=written(one.name, one.after))
+        for one in line.changes
+        if one.name not in UNREAD and not (one.name == "currency" and currency)
+    )
+    return replace(line, changes=tuple(changes))
 
 
 async def _filter(session: AsyncSession, typed: Mapping[str, str]) -> AuditFilter | None:
