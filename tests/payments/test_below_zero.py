@@ -157,6 +157,7 @@ async def test_pages_and_json_show_it_as_it_is(till: Till) -> None:
             shown = await browser.get(path)
             assert shown.status_code == 200
             assert "\N{MINUS SIGN}₫70,000" in shown.text
+        assert "Pay in ₫70,000 or more to order again." in shown.text
     transport = httpx.ASGITransport(build_app(till.panel), client=("203.0.113.7", 4711))
     async with httpx.AsyncClient(transport=transport, base_url="http://panel.example") as http:
         me = await caller(till, http, till.user)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from making import assert_books, credit, make_user, staff
+from payments.browsers import browser_of
 from payments.conftest import Till
 from payments.counters import Desk, S, desk_of
 from payments.telling_gateway import told
@@ -209,6 +210,11 @@ async def test_rule_10_the_bonus_goes_back_in_proportion_and_comes_again(till: T
     for _ in range(2):
         await take_bonuses_back(till.panel, [DepositReturned.model_validate(fact)])
     assert await till.balance() == -45_000
+    async with browser_of(till, till.user) as browser:
+        receipt = (await browser.get(f"/deposits/{desk.deposit.id}/receipt", params={"lang": "en"})).text
+    # What was added stays, and what went back stands below it.
+    for part in (">₫110,000<", ">\N{MINUS SIGN}₫50,000<", 'Bonus taken back</dt><dd class="num">\N{MINUS SIGN}₫5,000<'):
+        assert part in receipt
     # Told late: the bonus is given once, and its share stays taken.
     await give_bonuses(till.panel, [DepositCredited.model_validate(credited)])
     assert await till.balance() == -45_000

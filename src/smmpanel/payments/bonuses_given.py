@@ -16,3 +16,9 @@ async def bonuses_given(session: AsyncSession, deposit_ids: Iterable[int]) -> di
     back = await sums_for(session, found, Reason.BONUS_BACK)
     left = {subject: amount - back.get(subject, Decimal(0)) for subject, amount in found.items()}
     return {subjects[subject]: amount for subject, amount in left.items() if amount > 0}
+
+
+async def bonus_taken_back(session: AsyncSession, deposit_id: int) -> Decimal:
+    """Return what was taken back of a deposit's bonus, in the wallet's currency."""
+    subject = f"deposit:{deposit_id}"
+    return (await sums_for(session, [subject], Reason.BONUS_BACK)).get(subject, Decimal(0))

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from smmpanel.accounts.current import FOR_MEMBERS, CurrentViewer
 from smmpanel.accounts.models import User
 from smmpanel.kernel.errors import NotFoundError
-from smmpanel.payments.bonuses_given import bonuses_given
+from smmpanel.payments.bonuses_given import bonus_taken_back, bonuses_given
 from smmpanel.payments.fees import in_wallet
 from smmpanel.payments.models import Deposit, Receipt, ReceiptState
 from smmpanel.payments.pages.deposits import PATH
@@ -48,6 +48,8 @@ class ReceiptPage:
     email: str
     lines: Sequence[Line]
     bonus: Decimal
+    bonus_back: Decimal
+    """What was taken of it again since."""
     total: Decimal
     """All that was added to the balance."""
     went_back: str
@@ -65,6 +67,9 @@ async def show_receipt(
     if not receipts:
         raise NotFoundError
     bonus = (await bonuses_given(session, [deposit_id])).get(deposit_id, Decimal(0))
+    # A receipt says what was added; what went back since is written below it.
+    bonus_back = await bonus_taken_back(session, deposit_id) if deposit.taken else Decimal(0)
+    bonus += bonus_back
     user = await session.get_one(User, viewer.user_id)
     stage = stage_of(deposit, receipts, panel.clock())
     back = {Stage.PARTLY_REFUNDED: "part", Stage.REFUNDED: "all", Stage.REVERSED: "all"}
@@ -75,6 +80,7 @@ async def show_receipt(
         email=user.email,
         lines=[Line(one, in_wallet(one.amount, one.rate)) for one in receipts],
         bonus=bonus,
+        bonus_back=bonus_back,
         total=deposit.credited + bonus,
         went_back=back.get(stage, ""),
     )
