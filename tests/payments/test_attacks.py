@@ -11,19 +11,20 @@ from sqlalchemy import update
 
 from payments.conftest import NOW, Till
 from payments.counters import Desk, S, desk_of
-from payments.telling_gateway import TellingGateway, told
+from payments.telling_gateway import TellingGateway, read, told
 from payments.test_returning import alerts, set_usd
 from payments.test_two_persons import ALL, approve, limit, person, second
 from smmpanel.accounts.access import Actor, Permission
 from smmpanel.entrypoints.panel_settings.changing import change_options
 from smmpanel.kernel.errors import InvalidInputError
-from smmpanel.payments.asking import AT_ONCE
+from smmpanel.payments.asking import AT_ONCE, keep_answers
 from smmpanel.payments.deciding import DepositChangedError, approve_deposit, assign_to_deposit, dismiss_receipt
 from smmpanel.payments.inbox import LANES_MAX, ask_gateways
+from smmpanel.payments.methods import method_by
 from smmpanel.payments.models import Deposit, Receipt
 from smmpanel.payments.opening import locked_deposit
 from smmpanel.payments.protocol import Asked, Message
-from smmpanel.payments.receiving import Door, Incoming
+from smmpanel.payments.receiving import Door, Incoming, receive
 from smmpanel.payments.return_models import Confirmation
 from smmpanel.payments.second_looks import LIMIT_OPTION, AwaitsSecondError
 
@@ -183,6 +184,23 @@ async def test_money_that_waits_for_a_second_person_is_not_dismissed_meanwhile(t
             await dismiss_receipt(session, receipt.id, actor=Actor.cli(), reason="rent", now=NOW)
     await second(till, row, await person(till))
     assert await till.balance() == 90_000
+
+
+async def test_a_message_and_an_answer_at_once_are_one_payment_and_no_failure(till: Till) -> None:
+    desk = await desk_of(till)
+    answer = told("answer", desk.notice(S.PAID, 100_000))
+    await receive(till.panel, desk.gateway, Message({}, told("event", desk.notice(S.PAID, 100_000))), ip=None)
+    async with till.panel.db.transaction() as session:
+        method = await method_by(session, desk.deposit.method_id)
+        await locked_deposit(session, desk.deposit.id)
+        first = asyncio.create_task(till.settle())
+        await asyncio.sleep(0.2)
+        await keep_answers(till.panel, method, [(answer, read(answer))], deposit_id=desk.deposit.id)
+        other = asyncio.create_task(till.settle())
+        await asyncio.sleep(0.2)
+    await asyncio.gather(first, other)
+    assert sorted((one.outcome, one.tries) for one in await till.events()) == [("duplicate", 0), ("settled", 0)]
+    assert await till.balance() == 100_000
 
 
 async def test_nobody_sets_the_rule_of_two_persons_aside_for_themselves(till: Till) -> None:

@@ -113,6 +113,9 @@ async def _paid(session: AsyncSession, panel: Panel, event: GatewayEvent, notice
         return await _told_again(session, event, notice, known)
     named = await deposits_named(session, event.gateway, notice)
     deposit = await locked_deposit(session, named[0]) if len(named) == 1 else None
+    if deposit is not None and (known := await known_receipt(session, event.gateway, notice)) is not None:
+        # Settled by somebody else while we waited for the lock.
+        return await _told_again(session, event, notice, known)
     similar = await alike(session, notice)
     twin = twin_in(similar, notice)
     if twin is None and deposit is not None:
