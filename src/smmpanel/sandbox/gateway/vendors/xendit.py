@@ -24,6 +24,7 @@ from smmpanel.sandbox.gateway.vendors.xendit_shapes import (
     told_shape,
 )
 
+API_VERSION = "2024-11-11"
 REFERENCE_MAX = 255
 DAY_SECONDS = 86_400
 REFUNDS_SHOWN = "10"
@@ -174,6 +175,8 @@ class Xendit(Vendor):
             name, password = call.basic
             if password or not hmac.compare_digest(name.encode(), self.secrets["secret_key"].encode()):
                 return _refused("INVALID_API_KEY", 401)
+            if call.path.startswith("/v3/") and call.header("api-version") != API_VERSION:
+                return _refused("API_VALIDATION_ERROR", 400)
             return handle(call)
 
         return guarded
