@@ -18,7 +18,7 @@ PACKAGE = Path(smmpanel.__file__).parent
 IN_TEMPLATE = re.compile(r"""\bt\(\s*(?:"([^"]+)"|'([^']+)')""")
 IN_BRACES = re.compile(r"\{[^}]*\}")
 COUNTED = re.compile(r"""\btn\([^"']+,\s*(?:"([^"]+)"|'([^']+)'),\s*(?:"([^"]+)"|'([^']+)')""")
-SPEAKING = ("kernel", "web", "accounts", "ledger", "catalog", "orders")
+SPEAKING = ("kernel", "web", "accounts", "ledger", "catalog", "orders", "payments", "growth")
 
 
 def texts_of_templates():
