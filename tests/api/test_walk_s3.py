@@ -20,7 +20,7 @@ from smmpanel.payments.signing import hmac_text
 from walking import like, walk_through
 
 SECRET = "spec_test_secret_123"
-ENVIRON = {"SEPAY_SECRET": SECRET, "SEPAY_ACCOUNT_NUMBER": "123456789", "SEPAY_AUTH_MODE": "spec_signature"}
+ENVIRON = {"SEPAY_SECRET": SECRET, "SEPAY_ACCOUNT_NUMBER": "123456789"}
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 

@@ -51,6 +51,7 @@ SEARCHED_BEFORE = timedelta(days=1)
 """Clocks of banks differ, and some write the day on which they book."""
 TIMESTAMP_DIGITS_MAX = 12
 HMAC, API_KEY, SPEC = "hmac", "apikey", "spec_signature"
+EITHER = f"{HMAC},{SPEC}"
 MODES = (HMAC, API_KEY, SPEC)
 BLURRED = "spec_blurred"
 """Signed fields of which one holds the separator: what is signed could have been others."""
@@ -92,6 +93,7 @@ class SePay:
                 (HMAC, marked("Signature (HMAC-SHA256), the safest")),
                 (API_KEY, marked("API key: what it tells is looked at by staff first")),
                 (SPEC, marked("Signature field in the message")),
+                (EITHER, marked("Either signature, in the header or in the message")),
             ),
             default=HMAC,
         ),
