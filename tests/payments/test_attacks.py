@@ -213,6 +213,24 @@ async def test_nobody_sets_the_rule_of_two_persons_aside_for_themselves(till: Ti
     assert isinstance(await approve(desk, other, key="a"), Deposit)
 
 
+async def test_a_rate_is_not_kept_for_who_pays_when_it_has_become_better(till: Till) -> None:
+    async with till.panel.db.transaction() as session:
+        await set_usd(session, till, 20_000)
+    desk = await desk_of(till, 100, currency="USD", minimum=Decimal(1), fee_percent=Decimal(2))
+    await desk.told(S.EXPIRED, 0)
+    async with till.panel.db.transaction() as session:
+        await set_usd(session, till, 10_000)
+    await entered(desk, 40)
+    assert await till.balance() == 400_000 - 8_000
+    # A later part at another rate pays its own fee, and none again for what came before.
+    async with till.panel.db.transaction() as session:
+        await set_usd(session, till, 30_000)
+    late = till.at(hours=3)
+    assert await Desk(late, desk.deposit, desk.gateway).told(S.PAID, 60) == "review"
+    await assigned(Desk(late, desk.deposit, desk.gateway), (await till.receipts())[1], Actor.cli())
+    assert await till.balance() == 392_000 + 1_800_000 - 36_000
+
+
 async def test_nothing_is_begun_or_entered_that_no_wallet_can_hold(till: Till) -> None:
     async with till.panel.db.transaction() as session:
         await set_usd(session, till, 25_000)

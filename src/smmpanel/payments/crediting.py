@@ -83,8 +83,9 @@ def _gain(one: Credit, now: datetime) -> tuple[Decimal, Decimal]:
     deposit, receipt = one.deposit, one.receipt
     gross = in_wallet(receipt.amount, one.rate)
     received = deposit.received + receipt.amount
-    fee = min(gross, in_wallet(fee_on(received, deposit.fee_percent, deposit.fee_fixed), one.rate) - deposit.fees)
-    fee = max(fee, Decimal(0))
+    # What was taken of the money before stays as it was, whatever the rate is now.
+    terms = deposit.fee_percent, deposit.fee_fixed
+    fee = min(gross, in_wallet(fee_on(received, *terms) - fee_on(deposit.received, *terms), one.rate))
     receipt.deposit_id = deposit.id
     receipt.state = ReceiptState.CREDITED.value
     receipt.rate, receipt.fee, receipt.credited = one.rate, fee, gross - fee

@@ -116,7 +116,10 @@ async def approve_deposit(
     arrived = deposit.amount - deposit.received if amount is None else amount
     if not 0 < arrived < LIMIT:
         raise InvalidInputError(field="amount", reason=AMOUNT_WRONG)
-    worth = in_wallet(arrived + await _entered_by_staff(session, deposit.id), deposit.rate)
+    # Staff look after hours or days: what counts is that the customer asked in time, or said that they have paid.
+    in_time = state != DepositState.EXPIRED
+    rate = await _rate_of(session, deposit, in_time=in_time)
+    worth = in_wallet(arrived + await _entered_by_staff(session, deposit.id), max(rate, deposit.rate))
     if confirmed is None and await takes_two(session, actor, worth):
         details = {"note": note.strip()[:NOTE_MAX], "key": key, "received": deposit.received}
         decided = Decided(Deed.APPROVE, arrived, deposit.currency, deposit_id=deposit.id, details=details)
@@ -139,8 +142,7 @@ async def approve_deposit(
     session.add(receipt)
     await session.flush()
     was = _told(deposit)
-    # Staff look after hours or days: what counts is that the customer asked in time.
-    await credit_receipt(session, deposit, receipt, rate=deposit.rate, in_time=state != DepositState.EXPIRED, now=now)
+    await credit_receipt(session, deposit, receipt, rate=rate, in_time=in_time, now=now)
     await take_what_went_back(session, deposit, receipt, now=now)
     deposit.decided_by = actor.user_id
     after = {**_told(deposit), "amount": arrived, "note": receipt.note}
@@ -285,9 +287,12 @@ async def _assign(session: AsyncSession, receipt: Receipt, deposit: Deposit, act
 
 async def _terms(session: AsyncSession, receipt: Receipt, deposit: Deposit) -> tuple[bool, Decimal]:
     """Return whether money came in time for a deposit, and the rate that it is credited at."""
-    if moment_of(receipt.occurred_at, receipt.arrived_at) <= deposit.expires_at:
-        return True, deposit.rate
-    return False, (await rate_to(session, deposit.currency, deposit.wallet_currency)).value
+    in_time = moment_of(receipt.occurred_at, receipt.arrived_at) <= deposit.expires_at
+    return in_time, await _rate_of(session, deposit, in_time=in_time)
+
+
+async def _rate_of(session: AsyncSession, deposit: Deposit, *, in_time: bool) -> Decimal:
+    return deposit.rate if in_time else (await rate_to(session, deposit.currency, deposit.wallet_currency)).value
 
 
 async def _deposit(session: AsyncSession, deposit_id: int) -> Deposit:
