@@ -19,6 +19,7 @@ _MEANINGS = {
     415: "What was sent is not JSON, or does not say so.",
     422: "A value is missing or wrong.",
     429: "Too many tries: wait as long as `Retry-After` says.",
+    503: "The payment method cannot be reached: try later, with the same key, or another one.",
 }
 
 

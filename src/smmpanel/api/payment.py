@@ -57,7 +57,7 @@ async def methods(session: Session, viewer: CurrentCaller) -> Methods:  # noqa: 
     return Methods(data=[method_view(one) for one in await offered_methods(session)])
 
 
-@router.post("/sepay/create", summary="Pay in by bank transfer", responses=errors(401, 403, 409, 422, 429))
+@router.post("/sepay/create", summary="Pay in by bank transfer", responses=errors(401, 403, 409, 422, 429, 503))
 async def create_sepay(
     request: Request, panel: CurrentPanel, viewer: CurrentCaller, form: NewPayment, key: KeyHeader = None
 ) -> SepayPayment:
@@ -75,7 +75,7 @@ async def create_sepay(
     )
 
 
-@router.post("/deposit", summary="Pay in", responses=errors(401, 403, 409, 422, 429))
+@router.post("/deposit", summary="Pay in", responses=errors(401, 403, 409, 422, 429, 503))
 async def create(
     request: Request, panel: CurrentPanel, viewer: CurrentCaller, form: NewDepositForm, key: KeyHeader = None
 ) -> Begun:
