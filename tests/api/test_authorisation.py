@@ -97,6 +97,7 @@ TABLE: Mapping[str, Row] = {
     "GET /api/payment/deposits/{deposit_id}": Row(CALLER, **OWN),
     "POST /api/payment/voucher": Row(CALLER, {"code": "7K2M-9QXR-0FHT-W3ZC"}, (422,)),
     "POST /api/payment/{gateway}/webhook": Row(OPEN, {"id": 1}, (401,)),
+    "GET /api/payment/{gateway}/webhook": Row(OPEN, None, (405,)),
     "GET /api/admin/orders": Row(P.ORDERS_VIEW),
     "GET /api/admin/orders/{order_id}": Row(P.ORDERS_VIEW),
     "POST /api/admin/orders/{order_id}/resolve": Row(P.ORDERS_SETTLE, {"taken": False}, (409,)),

@@ -16,6 +16,7 @@ WITHOUT_SIGNING_IN = {
     "post_auth_register",
     "post_auth_login",
     "post_auth_refresh",
+    "get_payment_by_gateway_webhook",
     "post_payment_by_gateway_webhook",
 }
 

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from smmpanel.api.errors import errors
+from smmpanel.api.errors import ErrorAnswer, errors
 from smmpanel.kernel.errors import NotFoundError
 from smmpanel.kernel.registry import UnknownPluginError
 from smmpanel.payments.methods import gateway_class
@@ -62,9 +62,17 @@ async def webhook(request: Request, gateway: Slug) -> Response:
     return _answer(await door.take(Incoming(gateway, Message(_headers(request), body), address_of(request))))
 
 
-@router.get("/{gateway}/webhook", include_in_schema=False)
+@router.get(
+    "/{gateway}/webhook",
+    summary="What a gateway tells in the address",
+    responses={
+        **errors(401, 404, 413, 422),
+        200: {"description": "It is stored.", "content": {"application/json": {"example": {"status": "ok"}}}},
+        405: {"model": ErrorAnswer, "description": "This gateway sends its messages."},
+    },
+)
 async def webhook_by_get(request: Request, panel: CurrentPanel, gateway: Slug) -> Response:
-    """Take a message that stands in the address, of gateways that tell so. To all others it says nothing, and proves nothing."""
+    """Take a message that stands in the address, once, of a gateway that is described to tell so."""
     try:
         kind = gateway_class(panel, gateway)
     except UnknownPluginError:
