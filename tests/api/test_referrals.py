@@ -89,6 +89,10 @@ async def test_the_people_brought_are_listed_with_masked_names_and_are_nobody_el
     for on in ({"after": oldest["after"]}, {"page": 2}):
         rest = (await me.get("/api/user/referrals", limit=2, sort="created_at", **on)).json()
         assert ([one["user"] for one in rest["data"]], rest["after"]) == (["so•••2"], None)
+    for status, users in (("refused", ["so•••0"]), ("clear", ["so•••2", "so•••1"]), ("flagged", [])):
+        only = (await me.get("/api/user/referrals", status=status)).json()
+        assert ([one["user"] for one in only["data"]], only["pagination"]["total"]) == (users, len(users))
+    assert (await me.get("/api/user/referrals", status="lost")).status_code == 422
     assert (await other.get("/api/user/referrals")).json()["data"] == []
     assert (await other.get("/api/referral/stats")).json()["total_referrals"] == 0
 

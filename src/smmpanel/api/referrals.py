@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
@@ -166,6 +166,7 @@ async def referrals(
     session: Session,
     viewer: CurrentCaller,
     *,
+    status: Annotated[ReferralState | None, Query(description="Only people of this status.")] = None,
     sort: ByAge = "-created_at",
     page: Page = 1,
     limit: Limit = LIMIT_USUAL,
@@ -175,12 +176,13 @@ async def referrals(
     found = await referred_page(
         session,
         viewer.user_id,
+        state=status,
         after=after,
         skip=skipped(page, limit),
         size=limit,
         oldest_first=sort == "created_at",
     )
-    total = await count_referred(session, viewer.user_id, most=NUMBERED_MAX)
+    total = await count_referred(session, viewer.user_id, state=status, most=NUMBERED_MAX)
     return ReferredUsers(
         data=[
             ReferredUser(

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from smmpanel.accounts.models import User
@@ -160,16 +160,17 @@ async def referred_page(
     session: AsyncSession,
     user_id: int,
     *,
+    state: ReferralState | None = None,
     after: str | None = None,
     skip: int = 0,
     size: int = PAGE_SIZE,
     oldest_first: bool = False,
 ) -> Paged[ReferredLine]:
-    """Return the people whom a user brought, newest first unless asked otherwise."""
+    """Return the people whom a user brought, or those in one state, newest first unless asked otherwise."""
     wanted = (
         select(Referral, User.username)
         .join(User, User.id == Referral.referred_id)
-        .where(Referral.referrer_id == user_id)
+        .where(Referral.referrer_id == user_id, *_in_state(state))
         .order_by(Referral.id.asc() if oldest_first else Referral.id.desc())
         .limit(size + 1)
     )
@@ -184,10 +185,14 @@ async def referred_page(
     return paged(lines, size, [line.id for line in lines])
 
 
-async def count_referred(session: AsyncSession, user_id: int, *, most: int) -> int:
-    """Return how many people a user brought, counted up to `most`."""
-    few = select(Referral.id).where(Referral.referrer_id == user_id).limit(most).subquery()
-    return int(await session.scalar(select(func.count()).select_from(few)) or 0)
+async def count_referred(session: AsyncSession, user_id: int, *, state: ReferralState | None = None, most: int) -> int:
+    """Return how many people a user brought, or how many of them are in one state, counted up to `most`."""
+    wanted = select(Referral.id).where(Referral.referrer_id == user_id, *_in_state(state))
+    return int(await session.scalar(select(func.count()).select_from(wanted.limit(most).subquery())) or 0)
+
+
+def _in_state(state: ReferralState | None) -> tuple[ColumnElement[bool], ...]:
+    return () if state is None else (Referral.state == state.value,)
 
 
 async def payouts_page(
