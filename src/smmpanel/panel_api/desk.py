@@ -13,7 +13,7 @@ from smmpanel.panel_api.knowing import KNOWN_TOGETHER_MAX, Known, find_known
 from smmpanel.panel_api.reading import Fields
 
 PLACED_TOGETHER_MAX = 200
-PLACING_PAUSE_SECONDS = 0.002
+PAUSE_SECONDS = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,11 @@ class Desk:
     def __init__(self, panel: Panel) -> None:
         self._panel = panel
         self.hasher = KeyHasher(panel.vault)
-        self._knowing: Gatherer[Caller, Known] = Gatherer(self._know_together, at_once=1, most=KNOWN_TOGETHER_MAX)
+        self._knowing: Gatherer[Caller, Known] = Gatherer(
+            self._know_together, at_once=1, most=KNOWN_TOGETHER_MAX, pause_seconds=PAUSE_SECONDS
+        )
         self._adding: Gatherer[AddCall, Placed] = Gatherer(
-            self._add_together, at_once=1, most=PLACED_TOGETHER_MAX, pause_seconds=PLACING_PAUSE_SECONDS
+            self._add_together, at_once=1, most=PLACED_TOGETHER_MAX, pause_seconds=PAUSE_SECONDS
         )
 
     async def know(self, caller: Caller) -> Known:
