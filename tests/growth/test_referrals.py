@@ -136,7 +136,7 @@ async def test_a_code_can_be_typed_and_a_wrong_one_is_said(panel, visit, lan):
     body = {"username": "binh", "email": "binh@example.org", "password": "correct horse battery"}
     left_out = await api.post("/api/auth/register", json={**body, "referral_code": "HOMEM123"})
     assert left_out.status_code == 200
-    assert "HOMEM123" in left_out.json()["message"]
+    assert "HOMEM123" in left_out.json()["note"]
     await run_facts(panel)
 
     assert (await referral_of(panel, "mai")).via == "code"
