@@ -40,17 +40,17 @@ async def test_at_first_the_defaults_hold(browser):
 
 
 async def test_what_is_chosen_is_kept(browser, panel, mai):
-    chosen = {"panel-refills": "on", "mail-orders": "on", "mail-refills": "on", "below": "12.5"}
+    chosen = {"panel-refills": "on", "mail-orders": "on", "mail-refills": "on", "below": "1,250.5"}
 
     done = await browser.post(PATH, **chosen)
 
     assert (done.status_code, done.headers["location"]) == (303, PATH)
     shown = (await browser.get(PATH)).text
     assert ticked(shown) == {"panel-refills", "mail-orders"}
-    assert 'value="12.5"' in shown
+    assert 'value="1250.5"' in shown
     async with panel.db.transaction() as session:
         wishes = await wishes_of(session, [mai])
-        assert await watched_amount(session, mai) == Decimal("12.5")
+        assert await watched_amount(session, mai) == Decimal("1250.5")
     assert wishes[mai, Event.ORDERS] == Wish(in_panel=False, by_mail=True)
     assert wishes[mai, Event.SIGN_IN] == Wish(in_panel=False, by_mail=True)
 

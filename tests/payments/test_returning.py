@@ -232,12 +232,14 @@ async def test_customers_are_told_once(till: Till) -> None:
     await desk.told(S.REVERSED, 100_000, return_id="d1")
     await desk.told(S.REINSTATED, 100_000, return_id="d1")
     [back], [again] = await till.facts("deposit_returned"), await till.facts("deposit_reinstated")
+    short = {**back, "balance": "-5000", "return_id": 99}
     for _ in range(2):
-        await tell_of_returns(till.panel, [DepositReturned.model_validate(back)])
+        await tell_of_returns(till.panel, [DepositReturned.model_validate(one) for one in (back, short)])
         await tell_of_money_that_is_there_again(till.panel, [DepositReinstated.model_validate(again)])
     async with till.panel.db.transaction() as session:
         shown = (await session.scalars(select(Notification).order_by(Notification.id))).all()
-    assert [one.kind for one in shown] == ["deposit_charged_back", "deposit_reinstated"]
+    kinds = [one.kind for one in shown]
+    assert kinds == ["deposit_charged_back", "deposit_charged_back_below", "deposit_reinstated"]
 
 
 async def test_an_unproved_word_only_has_the_gateway_asked(till: Till) -> None:

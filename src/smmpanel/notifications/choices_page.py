@@ -13,12 +13,13 @@ from smmpanel.accounts.current import FOR_MEMBERS, CurrentViewer
 from smmpanel.accounts.models import User
 from smmpanel.kernel.errors import InvalidInputError
 from smmpanel.kernel.i18n import marked
-from smmpanel.kernel.money import parse_amount
 from smmpanel.notifications.events import EVENTS, Event, EventTerms, Wish, choose, wishes_of
 from smmpanel.notifications.low_balances import watch_balance, watched_amount
+from smmpanel.web.amounts import amount_typed, amount_written
+from smmpanel.web.formats import Formats
 from smmpanel.web.forms import read_form
 from smmpanel.web.languages import say
-from smmpanel.web.pages import page
+from smmpanel.web.pages import formats_of, page
 from smmpanel.web.redirects import see_other
 from smmpanel.web.toasts import Toast, with_toast
 from smmpanel.web.transactions import Session
@@ -60,7 +61,7 @@ async def show_choices(request: Request, viewer: CurrentViewer, session: Session
     wishes = {event: kept.get((viewer.user_id, event), terms.default) for event, terms in EVENTS.items()}
     amount = await watched_amount(session, viewer.user_id)
     user = await session.get_one(User, viewer.user_id)
-    shown = _page(request, user, wishes, "" if amount is None else f"{amount.normalize():f}")
+    shown = _page(request, user, wishes, "" if amount is None else amount_written(formats_of(request), amount))
     return page(request, "notifications/choices.html", shown)
 
 
@@ -71,7 +72,7 @@ async def save_choices(request: Request, viewer: CurrentViewer, session: Session
     typed = form.get("below", "").strip()[:TYPED_MAX]
     wishes = {event: Wish(f"panel-{event}" in form, f"mail-{event}" in form) for event in EVENTS}
     try:
-        below = _amount(typed)
+        below = _amount(formats_of(request), typed)
     except InvalidInputError:
         user = await session.get_one(User, viewer.user_id)
         shown = _page(request, user, wishes, typed, say(request, AMOUNT_WRONG))
@@ -81,11 +82,9 @@ async def save_choices(request: Request, viewer: CurrentViewer, session: Session
     return with_toast(see_other(PATH), Toast(say(request, SAVED)))
 
 
-def _amount(typed: str) -> Decimal | None:
-    if not typed:
-        return None
-    amount = parse_amount(typed, field="below")
-    if amount <= 0:
+def _amount(formats: Formats, typed: str) -> Decimal | None:
+    amount = amount_typed(formats, typed, field="below")
+    if amount is not None and amount <= 0:
         raise InvalidInputError(field="below", reason=marked("must be above zero"))
     return amount
 

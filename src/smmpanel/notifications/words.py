@@ -74,7 +74,21 @@ KINDS: Mapping[str, Kind] = {
         marked("A deposit is paid back: {amount} less in your balance"),
         marked("Your balance is {balance} now."),
     ),
+    "deposit_refunded_below": Kind(
+        Event.DEPOSITS,
+        "wallet",
+        "is-warn",
+        marked("A deposit is paid back: {amount} less in your balance"),
+        marked("Your balance is {balance} now. While it is below zero, nothing can be ordered."),
+    ),
     "deposit_charged_back": Kind(
+        Event.DEPOSITS,
+        "circle-alert",
+        "is-bad",
+        marked("Your bank took a deposit back: {amount} less in your balance"),
+        marked("Your balance is {balance} now."),
+    ),
+    "deposit_charged_back_below": Kind(
         Event.DEPOSITS,
         "circle-alert",
         "is-bad",

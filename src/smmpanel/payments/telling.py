@@ -64,7 +64,7 @@ async def tell_of_returns(panel: Panel, facts: Sequence[DepositReturned]) -> Non
         Notice(
             fact.user_id,
             f"deposit_returned:{fact.return_id}",
-            "deposit_charged_back" if fact.kind is ReturnKind.CHARGEBACK else "deposit_refunded",
+            _kind_of(fact),
             {"amount": fact.taken, "balance": fact.balance, "currency": fact.currency},
             f"/deposits/{fact.deposit_id}",
         )
@@ -73,6 +73,11 @@ async def tell_of_returns(panel: Panel, facts: Sequence[DepositReturned]) -> Non
     ]
     async with panel.db.transaction() as session:
         await notify(session, notices, now=panel.clock())
+
+
+def _kind_of(fact: DepositReturned) -> str:
+    kind = "deposit_charged_back" if fact.kind is ReturnKind.CHARGEBACK else "deposit_refunded"
+    return f"{kind}_below" if fact.balance < 0 else kind
 
 
 @on_many(DepositReinstated)
