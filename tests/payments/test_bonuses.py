@@ -77,6 +77,8 @@ async def test_what_was_promised_holds_though_the_rule_ends_and_late_money_gets_
     soon, later = till.at(minutes=45), till.at(hours=3)
     await soon.told(begun.memo)
     await later.told(late.memo)
+    # Heard of together with what came in time, which keeps what was promised for it alone.
+    await later.told(begun.memo, 50_000)
     await hear(later)
     assert await bonuses(till, begun) == {f"deposit:{begun.id}:bonus": (D(10_000), "10%")}
     assert await bonuses(till, late) == {}

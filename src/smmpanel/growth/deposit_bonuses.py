@@ -21,7 +21,7 @@ from smmpanel.kernel.panel import Panel
 from smmpanel.ledger import AccountKind, Reason, Transfer, lock_users, panel_account, post
 from smmpanel.payments.bonuses import best_bonus, rules_since
 from smmpanel.payments.crediting import DepositCredited
-from smmpanel.payments.models import Deposit
+from smmpanel.payments.models import Deposit, Receipt, ReceiptState
 from smmpanel.payments.opening import locked_deposit
 from smmpanel.payments.taking import DepositReinstated, DepositReturned, share
 
@@ -30,6 +30,7 @@ from smmpanel.payments.taking import DepositReinstated, DepositReturned, share
 async def give_bonuses(panel: Panel, facts: Sequence[DepositCredited]) -> None:
     """Credit the bonus of deposits whose money arrived. Told twice, it is credited once."""
     late = {fact.deposit_id: fact.at for fact in facts if not fact.in_time}
+    soon = {fact.deposit_id: fact.at for fact in sorted(facts, key=lambda fact: fact.at) if fact.in_time}
     deposits = sorted({fact.deposit_id for fact in facts})
     async with panel.db.transaction() as session:
         begun = await session.scalar(select(func.min(Deposit.created_at)).where(Deposit.id.in_(deposits)))
@@ -37,7 +38,11 @@ async def give_bonuses(panel: Panel, facts: Sequence[DepositCredited]) -> None:
             return
     for deposit_id in deposits:
         async with panel.db.transaction() as session:
-            await give_bonus(session, deposit_id, late_at=late.get(deposit_id), now=panel.clock())
+            # What came in time first, and alone: what was promised for it does not hold for what came late.
+            if deposit_id in soon:
+                await give_bonus(session, deposit_id, late_at=None, until=soon[deposit_id], now=panel.clock())
+            if deposit_id in late:
+                await give_bonus(session, deposit_id, late_at=late[deposit_id], now=panel.clock())
 
 
 @on_many(DepositReturned)
@@ -62,19 +67,24 @@ async def _bring_to_share(panel: Panel, deposit_ids: Collection[int]) -> None:
                 await _take_share(session, deposit, given, now=panel.clock())
 
 
-async def give_bonus(session: AsyncSession, deposit_id: int, *, late_at: datetime | None, now: datetime) -> Decimal:
-    """Bring the bonus of a deposit up to what it should be by now; returns what was added.
+async def give_bonus(
+    session: AsyncSession, deposit_id: int, *, late_at: datetime | None, now: datetime, until: datetime | None = None
+) -> Decimal:
+    """Bring the bonus of a deposit up to what it should be by now, or for what was credited until then; returns what was added.
 
     The rules count that were in force when the deposit was begun, as its customer was told; for money that came after the
     deposit had expired, those of when it came.
     """
     deposit = await locked_deposit(session, deposit_id)
     begun = late_at or deposit.created_at
+    paid, credited = deposit.credited + deposit.fees, deposit.credited
+    if until is not None:
+        paid, credited = await _credited_until(session, deposit_id, until)
     bonus = best_bonus(
         await rules_since(session, begun),
         method_id=deposit.method_id,
-        paid=deposit.credited + deposit.fees,
-        credited=deposit.credited,
+        paid=paid,
+        credited=credited,
         at=begun,
     )
     if bonus is None:
@@ -88,6 +98,16 @@ async def give_bonus(session: AsyncSession, deposit_id: int, *, late_at: datetim
         await _post(session, deposit, given, more, f"{bonus.percent.normalize():f}%", now=now)
     await _take_share(session, deposit, given, now=now)
     return more
+
+
+async def _credited_until(session: AsyncSession, deposit_id: int, until: datetime) -> tuple[Decimal, Decimal]:
+    """Return what was paid for a deposit up to a moment, and what was credited of it."""
+    row = Receipt
+    sums = select(func.coalesce(func.sum(row.credited + row.fee), 0), func.coalesce(func.sum(row.credited), 0)).where(
+        row.deposit_id == deposit_id, row.state == ReceiptState.CREDITED.value, row.decided_at <= until
+    )
+    paid, credited = (await session.execute(sums)).one()
+    return Decimal(paid), Decimal(credited)
 
 
 async def _take_share(session: AsyncSession, deposit: Deposit, given: DepositBonus, *, now: datetime) -> None:
