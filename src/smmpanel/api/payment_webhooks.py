@@ -37,6 +37,19 @@ _BODY: dict[str, Any] = {
         "required": True,
     }
 }
+_QUERY: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "told",
+            "in": "query",
+            "description": "What the gateway tells, by names of its own, and its signature.",
+            "required": False,
+            "style": "form",
+            "explode": True,
+            "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+        }
+    ]
+}
 Slug = Annotated[CleanText, Path(pattern=r"^[a-z][a-z0-9_-]{0,39}$", examples=["sepay"])]
 
 
@@ -70,6 +83,7 @@ async def webhook(request: Request, gateway: Slug) -> Response:
         200: {"description": "It is stored.", "content": {"application/json": {"example": {"status": "ok"}}}},
         405: {"model": ErrorAnswer, "description": "This gateway sends its messages."},
     },
+    openapi_extra=_QUERY,
 )
 async def webhook_by_get(request: Request, panel: CurrentPanel, gateway: Slug) -> Response:
     """Take a message that stands in the address, once, of a gateway that is described to tell so."""
