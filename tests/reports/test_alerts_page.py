@@ -31,7 +31,6 @@ FIELDS = {
     "return_unmatched": ("event:8", {"gateway": "stripe", "payment": "pi_1"}),
     "payment_message_differs": ("gateway:sepay", {"key": "webhook:7"}),
     "payment_message_failing": ("event:7", {"key": "webhook:7", "tries": 8}),
-    "payment_message_unclear": ("event:9", {"key": "webhook:9", "gateway": "stripe"}),
     "payment_message_refused": ("gateway:sepay", {"ip": "203.0.113.9"}),
     "payment_message_unclear": ("gateway:sepay", {"gateway": "sepay", "key": "webhook:7"}),
     "provider_currency": ("provider:{id}", {"provider": "peak", "configured": "USD", "told": "EUR"}),
