@@ -225,6 +225,7 @@ class Receipt(Base):
         Index("ix_payment_receipts_natural", "natural_key", postgresql_where=text("natural_key IS NOT NULL")),
         Index("ix_payment_receipts_deposit", "deposit_id", "id", postgresql_where=text("deposit_id IS NOT NULL")),
         Index("ix_payment_receipts_review", "id", postgresql_where=text("state = 'review'")),
+        Index("ix_payment_receipts_dismissed", "id", postgresql_where=text("state = 'dismissed'")),
         Index("ix_payment_receipts_bank_ref", "gateway", "bank_ref", postgresql_where=text("bank_ref IS NOT NULL")),
         # What a day's list must still name.
         Index(
