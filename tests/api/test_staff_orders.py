@@ -72,7 +72,7 @@ async def test_everything_that_is_known_of_an_order(member, me, order, db):
     assert (await clerk.get(f"/api/admin/orders/{one + 1000}")).status_code == 404
 
 
-async def test_filters(member, me, other, order, db, panel):
+async def test_filters(member, other, order, db, panel):
     clerk = await member(P.ORDERS_VIEW)
     waiting, running, doubtful = await order(), await order(S.PROCESSING), await order(S.SUBMITTING, unconfirmed=True)
     by_hand = await order(mode="manual")
@@ -84,8 +84,8 @@ async def test_filters(member, me, other, order, db, panel):
         return [one["number"] for one in answer.json()["data"]]
 
     assert await ids() == [by_hand, doubtful, running, waiting]
-    assert await ids(user_id=me.user_id) == [by_hand, doubtful, running, waiting]
-    assert await ids(user_id=panel.public_ids.uuid_of("user", me.user_id), limit=1) == [by_hand]
+    assert await ids(user_id=row.user_id) == [by_hand, doubtful, running, waiting]
+    assert await ids(user_id=panel.public_ids.uuid_of("user", row.user_id), limit=1) == [by_hand]
     assert await ids(user_id=other.user_id) == []
     assert await ids(status=["pending", "processing"]) == [by_hand, running, waiting]
     assert await ids(unconfirmed=True) == [doubtful]
