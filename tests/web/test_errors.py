@@ -134,7 +134,7 @@ async def test_what_there_is_not(*, browser, method, path, status, code):
 
 
 async def test_every_method_that_an_address_takes_is_allowed(browser):
-    assert (await browser.patch("/sign-in")).headers["allow"] == "GET, POST"
+    assert (await browser.patch("/sign-in")).headers["allow"] == "GET, HEAD, POST"
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", None])

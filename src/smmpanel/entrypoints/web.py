@@ -101,6 +101,7 @@ from smmpanel.web.assembling import SITE_NAME, install_web
 from smmpanel.web.assets import STATIC_PATH
 from smmpanel.web.customs import keep_customs
 from smmpanel.web.errors import render_json
+from smmpanel.web.heads import answered_like_get
 from smmpanel.web.switchboard import Switchboard
 
 BACKLOG = 2048
@@ -274,6 +275,9 @@ class Front:
             return
         bare = self._bare.get(scope["path"])
         answer: ASGIApp = self.app if bare is None else bare.handle
+        asked = scope
+        if scope["method"] == "HEAD":
+            asked, send = answered_like_get(scope, send)
         status = 500
         started = time.perf_counter()
 
@@ -284,9 +288,9 @@ class Front:
             await send(message)
 
         try:
-            await answer(scope, receive, send_noted)
+            await answer(asked, receive, send_noted)
         finally:
-            route = _pattern(scope) if bare is None else bare.path
+            route = _pattern(asked) if bare is None else bare.path
             self._counter.note(route, scope["method"], status, time.perf_counter() - started)
 
 

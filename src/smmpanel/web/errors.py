@@ -185,10 +185,11 @@ def _unreadable(request: Request, errors: Sequence[Any]) -> Failure | None:
 
 
 def _methods_at(request: Request) -> list[str]:
-    """Return what an address takes, whichever of its routes takes it."""
+    """Return what an address takes, whichever of its routes takes it; HEAD is taken wherever GET is."""
     routes = request.app.router.routes
     asked = [{**request.scope, "method": method} for method in _METHODS]
-    return [one["method"] for one in asked if any(route.matches(one)[0] is Match.FULL for route in routes)]
+    taken = [one["method"] for one in asked if any(route.matches(one)[0] is Match.FULL for route in routes)]
+    return [name for method in taken for name in ((method, "HEAD") if method == "GET" else (method,))]
 
 
 def validation_failure(request: Request, errors: Sequence[Any]) -> Failure:
