@@ -121,3 +121,4 @@ SELECT 'approve', id, 100000, 'VND', '{"note": "seen", "key": "approved"}', %(ow
 INSERT INTO payment_returns (gateway, return_id, external_id, deposit_id, receipt_id, kind, state, currency, said, sent_at)
 SELECT 'sepay', 'return' || i, 'webhook:1credited', r.deposit_id, r.id, 'refund', 'unknown', 'VND', 1000, now()
   FROM numbers, payment_receipts r WHERE r.external_id = 'webhook:1credited';
+INSERT INTO fx_rates (base, quote, rate) VALUES ('VND', 'USD', 0.00004) ON CONFLICT DO NOTHING;
