@@ -276,7 +276,8 @@ class Front:
         bare = self._bare.get(scope["path"])
         answer: ASGIApp = self.app if bare is None else bare.handle
         asked = scope
-        if scope["method"] == "HEAD":
+        # The reseller API takes GET and POST, and nothing else.
+        if bare is None and scope["method"] == "HEAD":
             asked, send = answered_like_get(scope, send)
         status = 500
         started = time.perf_counter()
